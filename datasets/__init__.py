@@ -1,0 +1,1 @@
+"""Readers of official data set layouts, and writers of their mirrors."""

@@ -1,0 +1,93 @@
+"""A benchmark: which samples, which truth, which protocols."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from harness.errors import HarnessError
+from harness.protocols.base import Protocol
+from harness.samples import Sample
+
+
+class Access(str, Enum):
+    """What one has to do to get a data set."""
+
+    OPEN = "open"
+    CLICK_THROUGH = "click-through"
+    SIGNED_FORM = "signed-form"
+    HIDDEN_GROUND_TRUTH = "hidden-ground-truth"
+
+
+class DataKind(str, Enum):
+    """Whether results stand for the real data set or for its synthetic stand-in. Never mixed in one table."""
+
+    REAL = "real"
+    MIRROR = "mirror"
+
+
+class Dataset(ABC):
+    """The reader of one official on-disk layout. Mirrors are written in that layout and read by the same class.
+
+    Class attributes:
+        name: also the folder's name below `data_root`.
+        access, ask_at: how the real data is had.
+        mirror_version: changes whenever the mirror's content does.
+    """
+
+    name: ClassVar[str]
+    access: ClassVar[Access]
+    ask_at: ClassVar[str]
+    mirror_version: ClassVar[str]
+
+    folder: Path
+    kind: DataKind
+
+    @staticmethod
+    @abstractmethod
+    def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
+        """Writes the mirror into the empty `folder`; `progress` takes the finished share, 0..1."""
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The data set's own version string."""
+
+    @abstractmethod
+    def samples(self) -> Sequence[Sample]:
+        """All samples, in a fixed order: the denominator. Raises DataError naming what is missing."""
+
+    @abstractmethod
+    def truth(self, sample: Sample) -> Any:
+        """The ground truth of one sample, in the form that the benchmark's protocols take."""
+
+    @abstractmethod
+    def files(self) -> Sequence[Path]:
+        """Every file that the samples and their truth are read from."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A data set with the protocols that score predictions on it."""
+
+    name: str
+    dataset: Dataset
+    protocols: tuple[Protocol, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "protocols", tuple(self.protocols))
+        names = [protocol.name for protocol in self.protocols]
+        if not names or len(set(names)) != len(names):
+            raise HarnessError(f"bench {self.name}: protocols {names} must be at least one, each with its own name")
+
+    def samples(self) -> Sequence[Sample]:
+        """All samples, in a fixed order."""
+        return self.dataset.samples()
+
+    def truth(self, sample: Sample) -> Any:
+        """The ground truth of one sample."""
+        return self.dataset.truth(sample)

@@ -1,0 +1,103 @@
+"""Where a data set's files are: the user's real copy, or the mirror in the cache."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from tqdm import tqdm
+
+from harness.benchmark import DataKind, Dataset
+from harness.errors import DataError, HarnessError
+from harness.files import digest_files, read_json, write_json
+
+log = logging.getLogger(__name__)
+MANIFEST = "mirror.json"
+
+
+def cache_folder() -> Path:
+    """`$HARNESS_CACHE`, else `face-recon-harness` in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("HARNESS_CACHE") or Path(base) / "face-recon-harness")
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder in a data set's official layout, and what stands in it."""
+
+    folder: Path
+    kind: DataKind
+
+
+def locate(dataset: type[Dataset], data: str, data_root: str | Path) -> Location:
+    """Finds the folder to read, writing the mirror first where it is called for.
+
+    Args:
+        dataset: whose files.
+        data: "real" (never falls back), "mirror" (always), "auto" (real where it is there, and says which).
+        data_root: folder with one sub-folder per data set.
+
+    Raises:
+        DataError: `data` is "real" and there is nothing there.
+        HarnessError: another word for `data`.
+    """
+    if data not in ("auto", "real", "mirror"):
+        raise HarnessError(f"data={data}: expected auto, real or mirror")
+    folder = Path(data_root).expanduser().resolve() / dataset.name
+    there = folder.is_dir() and any(folder.iterdir())
+    if data == "real" and not there:
+        raise DataError(
+            f"{folder}: no real {dataset.name} data here. Access is {dataset.access.value} ({dataset.ask_at}); "
+            f"put it there or set data_root. data=mirror uses the open synthetic stand-in"
+        )
+    if there and data != "mirror":
+        return Location(folder, DataKind.REAL)
+    if data == "auto":
+        log.warning("No real %s data in %s: using its MIRROR. Results are synthetic.", dataset.name, folder)
+    return Location(ensure_mirror(dataset), DataKind.MIRROR)
+
+
+def mirror_folder(dataset: type[Dataset]) -> Path:
+    """Where the mirror is, or would be."""
+    return cache_folder() / "mirrors" / f"{dataset.name}-{dataset.mirror_version}"
+
+
+def ensure_mirror(dataset: type[Dataset]) -> Path:
+    """Returns the mirror's folder; writes it first if it is not there (once, also with several processes)."""
+    folder = mirror_folder(dataset)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not mirror_is_intact(dataset):
+            if folder.exists():
+                log.warning("%s: differs from what was written; writing it again", folder)
+            _write_mirror(dataset, folder)
+    return folder
+
+
+def _write_mirror(dataset: type[Dataset], folder: Path) -> None:
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.mkdir()
+    with tqdm(total=100, desc=f"Writing the {dataset.name} mirror (once)", unit="%") as bar:
+
+        def progress(share: float) -> None:
+            bar.update(round(100 * share) - bar.n)
+
+        dataset.write_mirror(unfinished, progress)
+    write_json(unfinished / MANIFEST, {"version": dataset.mirror_version, "digest": _digest(unfinished)})
+    unfinished.rename(folder)
+
+
+def mirror_is_intact(dataset: type[Dataset]) -> bool:
+    """Whether the mirror is there and its content has the digest noted when it was written."""
+    folder = mirror_folder(dataset)
+    return (folder / MANIFEST).exists() and bool(read_json(folder / MANIFEST)["digest"] == _digest(folder))
+
+
+def _digest(folder: Path) -> str:
+    return digest_files((p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST), folder)

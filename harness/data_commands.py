@@ -1,0 +1,49 @@
+"""`harness data`: what data is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from harness import catalogue
+from harness.benchmark import Dataset
+from harness.data import ensure_mirror, mirror_folder, mirror_is_intact
+from harness.method import load_object
+
+
+def datasets() -> dict[str, type[Dataset]]:
+    """Name -> reader, of every data set that a configured benchmark uses."""
+    found: dict[str, type[Dataset]] = {}
+    for file in sorted((catalogue.CONFIGS / "bench").glob("*.yaml")):
+        module, _, name = yaml.safe_load(file.read_text())["dataset"]["_target_"].rpartition(".")
+        reader: type[Dataset] = load_object(f"{module}:{name}")
+        found[reader.name] = reader
+    return found
+
+
+def status(data_root: Path) -> None:
+    """Prints, for each data set, its access class, whether the real data and the mirror are there, and where to ask."""
+    table = Table(title=f"Data sets (data_root={data_root})", title_justify="left")
+    for heading in ("data set", "access", "real data", "mirror", "ask at"):
+        table.add_column(heading, overflow="fold")
+    for name, reader in datasets().items():
+        real = data_root / name
+        there = str(real) if real.is_dir() and any(real.iterdir()) else "not here"
+        table.add_row(name, reader.access.value, there, _mirror_state(reader), reader.ask_at)
+    Console().print(table)
+
+
+def _mirror_state(reader: type[Dataset]) -> str:
+    folder = mirror_folder(reader)
+    if not folder.exists():
+        return "not yet written (a run writes it)"
+    return str(folder) if mirror_is_intact(reader) else f"damaged, will be written again: {folder}"
+
+
+def make(name: str) -> None:
+    """Writes a data set's mirror, unless it is there."""
+    folder = ensure_mirror(datasets()[name])
+    Console().print(f"{name} mirror: {folder}", soft_wrap=True)

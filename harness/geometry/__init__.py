@@ -1,0 +1,1 @@
+"""Meshes, closest points, alignment, ray casting."""

@@ -1,0 +1,117 @@
+"""The commands that Hydra configures: run, evaluate, train."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
+
+from harness import catalogue, config
+from harness.errors import HarnessError
+from harness.method import MethodSpec, load_object
+from harness.report import print_runs
+from harness.run_folder import RunFolder
+from harness.runner import run
+
+log = logging.getLogger(__name__)
+
+
+def start(command: str, arguments: list[str]) -> None:
+    """Hands the command to Hydra: overrides, multirun (`-m`), `--config-dir`, `--help` and all.
+
+    Raises:
+        HarnessError: from the job; in a multirun after the other jobs are done, with what failed.
+    """
+    config.register()
+    arguments = prepare(arguments)
+    finished: list[RunFolder] = []
+    failed: list[HarnessError] = []
+
+    def job(configuration: DictConfig) -> None:
+        try:
+            folder = JOBS[command](configuration)
+        except HarnessError as error:
+            failed.append(error)
+            return
+        if folder is not None:
+            finished.append(folder)
+
+    sys.argv = [f"python -m harness {command}", *arguments]
+    hydra.main(version_base="1.3", config_path=str(catalogue.CONFIGS), config_name=command)(job)()
+    if finished:
+        print_runs(finished)
+    if failed:
+        raise HarnessError("\n".join(str(error) for error in failed))
+
+
+def prepare(arguments: list[str]) -> list[str]:
+    """Checks the names of methods and benchmarks, and registers classes that are given by their place.
+
+    `method=my_file.py:MyMethod` becomes a configuration called MyMethod, so that Hydra can select it, also as one
+    of several in a multirun. Options come out before overrides: Hydra's parser refuses them mixed.
+    """
+    config_dir = _option(arguments, ("--config-dir", "-cd"))
+    prepared = []
+    for argument in arguments:
+        group, equals, value = argument.partition("=")
+        if equals and group in catalogue.GROUPS and value and value[0] not in "${[":
+            value = ",".join(_choice(group, name, config_dir) for name in value.split(","))
+        prepared.append(f"{group}{equals}{value}")
+    return sorted(prepared, key=_is_override)
+
+
+def _is_override(argument: str) -> bool:
+    return argument.startswith(("+", "~")) or (not argument.startswith("-") and "=" in argument)
+
+
+def _choice(group: str, name: str, config_dir: str | None) -> str:
+    if group == "method" and ":" in name:
+        short = name.rpartition(":")[2]
+        place = name.rpartition(":")[0]
+        adapter = f"{Path(place).resolve()}:{short}" if place.endswith(".py") else name
+        ConfigStore.instance().store(short, {"name": short, "adapter": adapter, "options": {}}, group="method")
+        return short
+    catalogue.check(group, name, config_dir)
+    return name
+
+
+def _option(arguments: list[str], names: tuple[str, ...]) -> str | None:
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names:
+            return value if equals else next(iter(arguments[position + 1 :]), None)
+    return None
+
+
+def _run(configuration: DictConfig) -> RunFolder:
+    method = config.method_spec(configuration)
+    method.adapter_class()  # a wrong class is refused before any data is touched
+    return run(config.benchmark(configuration), method, config.plain(configuration), config.run_options(configuration))
+
+
+def _evaluate(configuration: DictConfig) -> RunFolder:
+    folder = Path(configuration.predictions).resolve()
+    method = MethodSpec(
+        name=configuration.name or folder.name,
+        adapter="harness.stored_predictions:StoredPredictions",
+        options={"folder": str(folder), "unit": configuration.unit},
+    )
+    return run(config.benchmark(configuration), method, config.plain(configuration), config.run_options(configuration))
+
+
+def _train(configuration: DictConfig) -> None:
+    method = config.method_spec(configuration)
+    if not method.training:
+        raise HarnessError(f"method {method.name}: cannot be trained here (its configuration has no `training`)")
+    folder = Path(configuration.folder or Path("training") / method.name)
+    train = load_object(method.training)
+    weights = train(config.plain(configuration.settings), folder, config.resolve_device(configuration.device))
+    log.info("Weights: %s. Try them with method.options.weights=%s", weights, weights)
+
+
+JOBS: dict[str, Callable[[DictConfig], RunFolder | None]] = {"run": _run, "evaluate": _evaluate, "train": _train}

@@ -1,0 +1,102 @@
+"""A method as configured: which adapter class, with which options. Builds it, and says what it was built from."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.adapter import MethodAdapter
+from harness.errors import HarnessError
+from harness.files import digest_files
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """What a method's YAML says; plain values, so that it travels to other processes.
+
+    Attributes:
+        name: unique among the methods of a leaderboard.
+        adapter: "package.module:Class" or "path/to/file.py:Class".
+        options: keyword arguments of the class.
+        training: "package.module:function" that trains it; empty where the harness cannot.
+    """
+
+    name: str
+    adapter: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: str = ""
+
+    def adapter_class(self) -> type[MethodAdapter]:
+        """Imports the class. Raises HarnessError that says which part of `adapter` is wrong."""
+        cls = load_object(self.adapter)
+        if not (inspect.isclass(cls) and issubclass(cls, MethodAdapter)):
+            raise HarnessError(f"{self.adapter}: is not a subclass of harness.MethodAdapter")
+        missing = sorted(cls.__abstractmethods__)
+        if missing:
+            raise HarnessError(f"{self.adapter}: does not define {' and '.join(missing)}")
+        return cls
+
+    def build(self) -> MethodAdapter:
+        """An adapter, not yet loaded. Raises HarnessError where the class refuses the options."""
+        cls = self.adapter_class()
+        try:
+            return cls(**self.options)
+        except TypeError as error:
+            raise HarnessError(
+                f"method {self.name}: {self.adapter} does not take options {dict(self.options)}: {error}"
+            ) from None
+
+    def source_digest(self) -> str:
+        """A digest of the adapter's code and shipped weights.
+
+        For a class in a package: every .py and .safetensors file of that package's folder; else its one file.
+        """
+        file = Path(inspect.getfile(self.adapter_class())).resolve()
+        if not (file.parent / "__init__.py").exists():
+            return digest_files([file], file.parent)
+        kept = [p for p in file.parent.iterdir() if p.suffix in (".py", ".safetensors")]
+        return digest_files(kept, file.parent)
+
+
+def load_object(reference: str) -> Any:
+    """Imports "package.module:name" or "path/to/file.py:name"; raises HarnessError where a part is wrong."""
+    place, _, name = reference.rpartition(":")
+    if not place or not name:
+        raise HarnessError(f"{reference!r}: expected package.module:Name or path/to/file.py:Name")
+    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place)
+    if not hasattr(module, name):
+        classes = [n for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__]
+        raise HarnessError(f"{place}: has no {name}; it defines {', '.join(classes) or 'no class'}")
+    return getattr(module, name)
+
+
+def _load_file(path: Path) -> ModuleType:
+    path = path.expanduser().resolve()
+    if not path.is_file():
+        raise HarnessError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    sys.path.insert(0, str(path.parent))  # so that the file can import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the author's file may raise anything
+        raise HarnessError(f"{path}: importing it raised {type(error).__name__}: {error}") from error
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise HarnessError(f"{name}: cannot be imported ({error}); is it installed, or in this folder?") from error

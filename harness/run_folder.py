@@ -1,0 +1,175 @@
+"""A run on disk: manifest, predictions, scores, summary. Every write is atomic, so a killed run can go on.
+
+manifest.json               what was run on what, by which code and data
+predictions/<sample>.npz    one prediction each, in millimetres
+scores/<sample>.npz         one sample's values under every protocol, or why there are none (`record`, JSON), with
+per-point errors and the aligned mesh, for pictures and other poolings
+scores.parquet              all scores as one table, written at the end
+summary.json                the numbers of the table, written last: a run that has it is complete
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from harness.errors import HarnessError
+from harness.files import read_json, write_arrays, write_atomically, write_json
+from harness.protocols.base import Score
+from harness.samples import Array, Prediction, Sample
+
+SCHEMA = 1
+ARRAY_FIELDS = ("vertices", "faces", "landmarks", "landmarks_2d", "label_map")
+
+
+class RunFolder:
+    """Reads and writes one run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self, manifest: Mapping[str, Any]) -> None:
+        """Makes the folder and writes the manifest, unless a run with this manifest already stands there.
+
+        Raises:
+            HarnessError: another run stands there, or one of another schema.
+        """
+        for name in ("predictions", "scores"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+        file = self.path / "manifest.json"
+        if not file.exists():
+            write_json(file, {"schema": SCHEMA, **manifest})
+            return
+        found = self.manifest()
+        if found.get("identity") != manifest["identity"]:
+            raise HarnessError(f"{self.path}: holds another run; name another folder with output=PATH")
+
+    def lock(self) -> FileLock:
+        """Held while the run is worked on. Raises HarnessError if another process holds it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise HarnessError(
+                f"{self.path}: another process is working on this very run; wait for it, then give the command again"
+            ) from None
+        return lock
+
+    def manifest(self) -> dict[str, Any]:
+        """Raises HarnessError if it is damaged or of a schema that this version does not read."""
+        manifest: dict[str, Any] = read_json(self.path / "manifest.json")
+        if manifest.get("schema") != SCHEMA:
+            raise HarnessError(f"{self.path}/manifest.json: schema {manifest.get('schema')}, expected {SCHEMA}")
+        return manifest
+
+    # predictions ----------------------------------------------------------------------------------------------
+
+    def has_prediction(self, sample: Sample) -> bool:
+        """Whether an answer, or the reason why there is none, is on disk."""
+        return self._prediction_file(sample).exists()
+
+    def keep_prediction(self, sample: Sample, prediction: Prediction) -> None:
+        """Writes one prediction."""
+        arrays = {k: getattr(prediction, k) for k in ARRAY_FIELDS if getattr(prediction, k) is not None}
+        if prediction.faces is not None:
+            arrays["faces"] = prediction.faces.astype(np.int32)  # half of the file otherwise
+        arrays |= {f"parameters/{name}": value for name, value in prediction.parameters.items()}
+        state = {k: getattr(prediction, k) for k in ("in_world_frame", "failure", "detail")}
+        write_arrays(self._prediction_file(sample), {"state": np.array(json.dumps(state)), **arrays})
+
+    def prediction(self, sample: Sample) -> Prediction:
+        """Reads one prediction back. Raises HarnessError if its file is damaged."""
+        path = self._prediction_file(sample)
+        try:
+            with np.load(path) as stored:
+                arrays = {k: stored[k] for k in ARRAY_FIELDS if k in stored}
+                parameters = {k.removeprefix("parameters/"): stored[k] for k in stored if k.startswith("parameters/")}
+                return Prediction(**arrays, parameters=parameters, **json.loads(str(stored["state"])))
+        except Exception as error:  # zipfile, numpy and the contract each raise their own
+            raise HarnessError(f"{path}: damaged ({error}); delete it and give the command again") from error
+
+    def _prediction_file(self, sample: Sample) -> Path:
+        return self.path / "predictions" / f"{sample.id}.npz"
+
+    # scores ---------------------------------------------------------------------------------------------------
+
+    def has_score(self, sample: Sample) -> bool:
+        """Whether the sample has been scored."""
+        return self._score_file(sample.id).exists()
+
+    def keep_score(self, sample: Sample, scores: Mapping[str, Score], fallbacks: Mapping[str, Score]) -> None:
+        """Writes one sample's scores (protocol name -> Score), with the fall-back's where a protocol failed."""
+        record = {
+            "subject": sample.subject,
+            "condition": dict(sample.condition),
+            "protocols": {name: _plain(score, fallbacks.get(name)) for name, score in scores.items()},
+        }
+        arrays: dict[str, Any] = {"record": np.array(json.dumps(record, sort_keys=True, allow_nan=False))}
+        for protocol, score in scores.items():
+            if score.aligned_vertices is not None:
+                arrays[f"{protocol}/aligned"] = score.aligned_vertices
+            for region, (ids, distances) in score.per_point.items():
+                arrays[f"{protocol}/{region}/ids"] = ids
+                arrays[f"{protocol}/{region}/distances"] = distances
+        write_arrays(self._score_file(sample.id), arrays)
+
+    def score(self, sample_id: str) -> dict[str, Any]:
+        """One sample's record: `subject`, `condition`, and per protocol values, fall-back, failure, diagnostics."""
+        record: dict[str, Any] = json.loads(str(self.surfaces(sample_id, ["record"])["record"]))
+        return record
+
+    def surfaces(self, sample_id: str, names: Sequence[str]) -> dict[str, Array]:
+        """Arrays kept with a score, those of `names` that are there.
+
+        `<protocol>/aligned` is (V, 3) float32, the prediction in the scan's frame; `<protocol>/<region>/ids` and
+        `.../distances` are the scored scan vertices and their distances. Raises HarnessError on a damaged file.
+        """
+        path = self._score_file(sample_id)
+        try:
+            with np.load(path) as stored:
+                return {name: stored[name] for name in names if name in stored}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise HarnessError(f"{path}: damaged ({error}); delete it and give the command again") from None
+
+    def _score_file(self, sample_id: str) -> Path:
+        return self.path / "scores" / f"{sample_id}.npz"
+
+    # the finished run -----------------------------------------------------------------------------------------
+
+    def finish(self, table: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
+        """Writes `scores.parquet` and, last, `summary.json`."""
+        import pyarrow
+        import pyarrow.parquet
+
+        sink = pyarrow.BufferOutputStream()
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in table]), sink)
+        write_atomically(self.path / "scores.parquet", sink.getvalue().to_pybytes())
+        write_json(self.path / "summary.json", summary)
+
+    def is_complete(self) -> bool:
+        """Whether the run has its summary."""
+        return (self.path / "summary.json").exists()
+
+    def summary(self) -> dict[str, Any]:
+        """The finished run's summary."""
+        summary: dict[str, Any] = read_json(self.path / "summary.json")
+        return summary
+
+
+def _plain(score: Score, fallback: Score | None) -> dict[str, Any]:
+    return {
+        "values": dict(score.values),
+        "fallback": dict(fallback.values) if fallback is not None and fallback.values else None,
+        "diagnostics": {k: float(v) if math.isfinite(v) else None for k, v in score.diagnostics.items()},
+        "failure": score.failure,
+        "detail": score.detail,
+        "warnings": list(score.warnings),
+    }

@@ -1,0 +1,230 @@
+"""The main loop: predict what is not yet predicted, score what is not yet scored, summarise.
+
+Samples are fixed first: they are the denominator. Predictions and scores are on disk as soon as they exist, so a
+run that was stopped goes on where it was, and its result is the same as that of one that was not.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from harness import provenance
+from harness.adapter import MethodAdapter
+from harness.benchmark import Benchmark
+from harness.fallback import mean_face
+from harness.files import digest, digest_files, write_json
+from harness.isolation.process import WorkerProcess
+from harness.method import MethodSpec
+from harness.protocols.base import Protocol, SampleScore, Score
+from harness.run_folder import RunFolder
+from harness.samples import Prediction, Sample
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+Records = dict[str, dict[str, Any]]  # sample id -> protocol name -> what RunFolder.keep_score kept
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run; none of it may change a number except `device` and `seed`, which are part of the run's identity.
+
+    Attributes:
+        root: folder of all runs; this one gets a sub-folder named after bench, data, method and identity.
+        output: this run's folder, instead of one below `root`.
+        device: torch's name of the device.
+        seed: of every method's random numbers.
+        batch_size: samples per call of `predict`.
+        timeout_s: after which a call of `predict` is given up; None waits for ever.
+    """
+
+    root: Path
+    output: Path | None = None
+    device: str = "cpu"
+    seed: int = 0
+    batch_size: int = 1
+    timeout_s: float | None = None
+
+
+def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], options: RunOptions) -> RunFolder:
+    """Scores one method on one benchmark, or returns the finished run if there is one.
+
+    Args:
+        benchmark: samples, truth, protocols.
+        method: what to run.
+        config: what the user asked for, as plain values, for the manifest.
+        options: where and how.
+
+    Raises:
+        HarnessError: bad configuration, unreadable truth, full disk, or the run is being worked on elsewhere.
+    """
+    samples = benchmark.samples()
+    manifest = describe(benchmark, method, config, options, samples)
+    folder = RunFolder(options.output or options.root / folder_name(benchmark, method, manifest["identity"]))
+    with folder.lock():
+        folder.create(manifest)
+        if folder.is_complete():
+            log.info("Already complete: %s", folder.path)
+            return folder
+        predict_missing(folder, samples, method, options)
+        score_missing(folder, samples, benchmark)
+        records = {sample.id: folder.score(sample.id)["protocols"] for sample in samples}
+        folder.finish(score_table(records, samples, benchmark), summarise(records, samples, benchmark, manifest))
+        write_json(folder.path / "finished.json", {"finished": now()})
+    return folder
+
+
+def predict_missing(folder: RunFolder, samples: Sequence[Sample], method: MethodSpec, options: RunOptions) -> None:
+    """Asks the method for every prediction that is not on disk; whole batches, so that a resumed run repeats them."""
+    size = max(1, options.batch_size)
+    batches = [samples[i : i + size] for i in range(0, len(samples), size)]
+    missing = [batch for batch in batches if not all(map(folder.has_prediction, batch))]
+    if not missing:
+        return
+    worker = WorkerProcess(method, options.device, options.seed, options.timeout_s)
+    try:
+        for batch in tracked(missing, f"Predicting with {method.name}"):
+            for sample, prediction in zip(batch, worker.predict(batch), strict=True):
+                report_failure(sample, prediction)
+                folder.keep_prediction(sample, prediction)
+    finally:
+        worker.close()
+
+
+def score_missing(folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark) -> None:
+    """Scores every prediction that has no score on disk, under every protocol of the benchmark."""
+    missing = [sample for sample in samples if not folder.has_score(sample)]
+    for sample in tracked(missing, f"Scoring on {benchmark.name}"):
+        prediction = folder.prediction(sample)
+        truth = benchmark.truth(sample)
+        scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
+        failed = [p for p in benchmark.protocols if scores[p.name].failure is not None]
+        folder.keep_score(
+            sample, scores, {p.name: p.score(mean_face(), truth) for p in failed if p.fallback == "mean_face"}
+        )
+
+
+def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:
+    """Scores one prediction; a failed one gives a failed score."""
+    if prediction.failure is not None:
+        return Score.failed(prediction.failure, prediction.detail)
+    return protocol.score(prediction, truth)
+
+
+def score_table(records: Records, samples: Sequence[Sample], benchmark: Benchmark) -> list[dict[str, Any]]:
+    """One row per sample, protocol and region: the contents of `scores.parquet`."""
+    rows = []
+    for sample in samples:
+        for protocol in benchmark.protocols:
+            result = records[sample.id][protocol.name]
+            for region in protocol.regions:
+                rows.append(
+                    {
+                        "sample": sample.id,
+                        "subject": sample.subject,
+                        **sample.condition,
+                        "protocol": protocol.name,
+                        "protocol_id": protocol.id,
+                        "region": region,
+                        "value": result["values"].get(region),
+                        "fallback": (result["fallback"] or {}).get(region),
+                        "failure": result["failure"],
+                        "detail": result["detail"],
+                        "warnings": "; ".join(result["warnings"]),
+                    }
+                )
+    return rows
+
+
+def summarise(
+    records: Records, samples: Sequence[Sample], benchmark: Benchmark, manifest: dict[str, Any]
+) -> dict[str, Any]:
+    """The numbers of the run's table, each with what it means. Holds no time of day: equal runs, equal bytes."""
+    rows: list[dict[str, Any]] = []
+    for protocol in benchmark.protocols:
+        lines = [sample_score(sample, records[sample.id][protocol.name]) for sample in samples]
+        named = {"protocol": protocol.name, "protocol_id": protocol.id, "unit": protocol.unit}
+        rows += [{**row, **named} for row in protocol.summarise(lines)]
+    return {
+        "identity": manifest["identity"],
+        "method": manifest["method"]["name"],
+        "bench": benchmark.name,
+        "data": benchmark.dataset.kind.value,
+        "dataset_version": benchmark.dataset.version,
+        "meaning": {protocol.id: protocol.describe() for protocol in benchmark.protocols},
+        "rows": rows,
+    }
+
+
+def sample_score(sample: Sample, result: dict[str, Any]) -> SampleScore:
+    """One stored result in the form that protocols summarise."""
+    worked = result["failure"] is None
+    return SampleScore(
+        sample_id=sample.id,
+        subject=sample.subject,
+        condition=sample.condition,
+        score=result["values"] if worked else None,
+        fallback=result["fallback"],
+        failure=result["failure"],
+    )
+
+
+def describe(
+    benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], options: RunOptions, samples: Sequence[Sample]
+) -> dict[str, Any]:
+    """The manifest; its `identity` covers all that may change a number."""
+    dataset = benchmark.dataset
+    adapter: type[MethodAdapter] = method.adapter_class()
+    what = {
+        "method": {"name": method.name, "adapter": method.adapter, "options": dict(method.options)},
+        "method_digest": method.source_digest(),
+        "bench": benchmark.name,
+        "data": {"kind": dataset.kind.value, "version": dataset.version},
+        "data_digest": digest_files(dataset.files(), dataset.folder),
+        "samples": [sample.id for sample in samples],
+        "protocols": {p.name: {"id": p.id, "canonical": p.canonical_json()} for p in benchmark.protocols},
+        "device": options.device,
+        "seed": options.seed,
+        "batch_size": options.batch_size,
+        "timeout_s": options.timeout_s,
+    }
+    return {
+        **what,
+        "identity": digest(repr(sorted(what.items()))),
+        "paper": adapter.paper,
+        "family": adapter.family,
+        "access": dataset.access.value,
+        "data_folder": str(dataset.folder),
+        "config": config,
+        "environment": provenance.environment(options.device),
+        "started": now(),
+    }
+
+
+def folder_name(benchmark: Benchmark, method: MethodSpec, identity: str) -> Path:
+    """`<bench>-<real or mirror>/<method>-<identity>`."""
+    return Path(f"{benchmark.name}-{benchmark.dataset.kind.value}") / f"{method.name}-{identity[:8]}"
+
+
+def report_failure(sample: Sample, prediction: Prediction) -> None:
+    """Says at once that a sample failed; its row stays in the table."""
+    if prediction.failure is not None:
+        log.warning("%s: %s. %s", sample.id, prediction.failure, prediction.detail)
+
+
+def tracked(items: Sequence[T], what: str) -> Iterator[T]:
+    """Iterates with a progress bar that shows count, rate and time left; log lines appear above it."""
+    with logging_redirect_tqdm():
+        yield from tqdm(items, desc=what, unit="sample")
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,259 @@
+"""The three values that everything else passes around: View, Sample, Prediction.
+
+All are frozen and validated when made. Lengths are millimetres, pixels count from the centre of the
+top-left pixel (0, 0), cameras follow OpenCV (x right, y down, z forward).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.errors import ContractError, DataError, NonFiniteError
+
+Array = NDArray[Any]
+
+FAILURE_REASONS = (
+    "no_face",  # the method found no face in the image
+    "bad_mesh",  # wrong shapes, indices out of range, impossible size
+    "non_finite",  # NaN or infinite vertices
+    "bad_input",  # the data set's own image or camera could not be read
+    "missing",  # a folder of predictions made elsewhere has none for this sample
+    "out_of_memory",
+    "timeout",
+    "crash",  # the adapter raised, or took its process down
+)
+
+
+def _array(name: str, value: Any, shape: tuple[int | None, ...], dtype: Any, finite: bool = True) -> Array:
+    """Returns `value` as a read-only array of `dtype`, or raises a ContractError that names the field."""
+    try:
+        array = np.array(value, dtype=dtype)
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"{name}: not an array of {np.dtype(dtype).name} ({error})") from None
+    fits = array.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    if not fits:
+        wanted = "(" + ", ".join("*" if n is None else str(n) for n in shape) + ")"
+        raise ContractError(f"{name}: shape {array.shape}, expected {wanted}")
+    if finite and not np.isfinite(array).all():
+        raise NonFiniteError(f"{name}: {int((~np.isfinite(array)).sum())} values are NaN or infinite")
+    array.setflags(write=False)
+    return array
+
+
+def _rebuild(cls: type, values: dict[str, Any]) -> Any:
+    """Unpickles by making the value anew: a mapping proxy cannot be pickled, and what arrives is validated."""
+    return cls(**values)
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole camera.
+
+    Attributes:
+        intrinsics: (3, 3) float64, K with K[2, 2] = 1, in pixels.
+        rotation: (3, 3) float64, world to camera.
+        translation: (3,) float64 millimetres: camera point = rotation @ world point + translation.
+        width, height: image size in pixels.
+    """
+
+    intrinsics: Array
+    rotation: Array
+    translation: Array
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "intrinsics", _array("camera.intrinsics", self.intrinsics, (3, 3), np.float64))
+        object.__setattr__(self, "rotation", _array("camera.rotation", self.rotation, (3, 3), np.float64))
+        object.__setattr__(self, "translation", _array("camera.translation", self.translation, (3,), np.float64))
+        error = float(np.abs(self.rotation @ self.rotation.T - np.eye(3)).max())
+        if error > 1e-4 or np.linalg.det(self.rotation) < 0:
+            raise ContractError(f"camera.rotation: not a rotation (orthogonality error {error:.2g})")
+        if self.width <= 0 or self.height <= 0:
+            raise ContractError(f"camera: image size {self.width}x{self.height} must be positive")
+
+    @property
+    def centre(self) -> Array:
+        """(3,) the camera's position in the world, millimetres."""
+        return -self.rotation.T @ self.translation
+
+    @property
+    def projection(self) -> Array:
+        """(3, 4) K [R | t]."""
+        return self.intrinsics @ np.hstack([self.rotation, self.translation[:, None]])
+
+    def project(self, points: Array) -> Array:
+        """(N, 3) world millimetres -> (N, 2) pixels. Points behind the camera give meaningless pixels."""
+        image = (points @ self.rotation.T + self.translation) @ self.intrinsics.T
+        return image[:, :2] / image[:, 2:]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One image with what the data set gives about it.
+
+    Attributes:
+        image: path of an image file (read when asked for), or an (H, W, 3) uint8 RGB array.
+        mask: path or (H, W) bool array, true on the subject; None where the data set has none.
+        camera: None where the data set has none.
+        scene: (4, 4) maps the unit ball to the part of the world that holds the subject (H3DS's `scale_mat`).
+        box: (4,) left, top, right, bottom of the face in pixels.
+        landmarks: (68, 2) iBUG points in pixels, NaN where unknown.
+    """
+
+    image: Path | Array
+    mask: Path | Array | None = None
+    camera: Camera | None = None
+    scene: Array | None = None
+    box: Array | None = None
+    landmarks: Array | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.image, Path):
+            object.__setattr__(self, "image", _array("view.image", self.image, (None, None, 3), np.uint8))
+        if self.mask is not None and not isinstance(self.mask, Path):
+            object.__setattr__(self, "mask", _array("view.mask", self.mask, (None, None), np.bool_))
+        if self.scene is not None:
+            object.__setattr__(self, "scene", _array("view.scene", self.scene, (4, 4), np.float64))
+        if self.box is not None:
+            object.__setattr__(self, "box", _array("view.box", self.box, (4,), np.float64))
+        if self.landmarks is not None:
+            value = _array("view.landmarks", self.landmarks, (68, 2), np.float64, finite=False)
+            object.__setattr__(self, "landmarks", value)
+
+    def read_image(self) -> Array:
+        """(H, W, 3) uint8 RGB. Raises DataError if the file is missing or corrupt."""
+        return self.image if not isinstance(self.image, Path) else _read_pixels(self.image, "RGB")
+
+    def read_mask(self) -> Array | None:
+        """(H, W) bool, or None where the data set has no mask. Raises DataError if the file is corrupt."""
+        if isinstance(self.mask, Path):
+            return _read_pixels(self.mask, "L") > 127
+        return self.mask
+
+
+def _read_pixels(path: Path, mode: str) -> Array:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert(mode))
+    except FileNotFoundError:
+        raise DataError(f"{path}: image file is missing") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); restore the file from the data set") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One question to a method: one or more views of one subject.
+
+    Attributes:
+        id: unique in its benchmark; also a file name, so letters, digits and `._-` only.
+        subject: whom it shows: the unit of resampling.
+        views: at least one.
+        condition: what results are broken down by, e.g. {"views": 3} or {"challenge": "selfie"}.
+    """
+
+    id: str
+    subject: str
+    views: tuple[View, ...]
+    condition: Mapping[str, str | int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.id or not all(c.isalnum() or c in "._-" for c in self.id) or self.id.startswith("."):
+            raise ContractError(f"sample.id: {self.id!r} is not a plain file name (letters, digits, '.', '_', '-')")
+        if not self.views:
+            raise ContractError(f"sample {self.id}: has no view")
+        object.__setattr__(self, "views", tuple(self.views))
+        object.__setattr__(self, "condition", MappingProxyType(dict(self.condition)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (Sample, {**self.__dict__, "condition": dict(self.condition)})
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """A method's answer to one sample, in the unit that its adapter declares and a frame of its choice.
+
+    Attributes:
+        vertices: (V, 3) float64.
+        faces: (F, 3) int64, indices into `vertices`.
+        landmarks: (68, 3) float64 iBUG points in the frame and unit of `vertices`; a row of NaN where the
+            topology has no such point.
+        parameters: named coefficient vectors of a head model ("shape", "expression", "pose", ...).
+        landmarks_2d: (68, 2) pixels in the first view.
+        label_map: (H, W) integer part labels of the first view.
+        in_world_frame: true where `vertices` already stand in the world frame of the sample's cameras.
+        failure: one of FAILURE_REASONS; then everything above is None or empty.
+        detail: what happened, for a human.
+    """
+
+    vertices: Array | None = None
+    faces: Array | None = None
+    landmarks: Array | None = None
+    parameters: Mapping[str, Array] = field(default_factory=dict)
+    landmarks_2d: Array | None = None
+    label_map: Array | None = None
+    in_world_frame: bool = False
+    failure: str | None = None
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.failure is not None and self.failure not in FAILURE_REASONS:
+            raise ContractError(f"prediction.failure: {self.failure!r} is not one of {', '.join(FAILURE_REASONS)}")
+        if (self.vertices is None) != (self.faces is None):
+            raise ContractError("prediction: vertices and faces belong together; one of them is missing")
+        if self.vertices is not None:
+            self._check_mesh()
+        if self.landmarks is not None:
+            value = _array("prediction.landmarks", self.landmarks, (68, 3), np.float64, finite=False)
+            if np.isinf(value).any():
+                raise NonFiniteError("prediction.landmarks: infinite values (use NaN for a point that is missing)")
+            object.__setattr__(self, "landmarks", value)
+        if self.landmarks_2d is not None:
+            value = _array("prediction.landmarks_2d", self.landmarks_2d, (68, 2), np.float64, finite=False)
+            object.__setattr__(self, "landmarks_2d", value)
+        if self.label_map is not None:
+            value = _array("prediction.label_map", self.label_map, (None, None), np.int64)
+            object.__setattr__(self, "label_map", value)
+        named = {k: _array(f"prediction.parameters[{k}]", v, (None,), np.float64) for k, v in self.parameters.items()}
+        object.__setattr__(self, "parameters", MappingProxyType(named))
+
+    def _check_mesh(self) -> None:
+        vertices = _array("prediction.vertices", self.vertices, (None, 3), np.float64)
+        if np.asarray(self.faces).size and not np.issubdtype(np.asarray(self.faces).dtype, np.integer):
+            raise ContractError(f"prediction.faces: dtype {np.asarray(self.faces).dtype}, expected integers")
+        faces = _array("prediction.faces", self.faces, (None, 3), np.int64)
+        if not len(vertices):
+            raise ContractError("prediction.vertices: the mesh is empty")
+        if not len(faces):
+            raise ContractError("prediction.faces: the mesh has no faces")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise ContractError(
+                f"prediction.faces: index {int(faces.min())}..{int(faces.max())} outside 0..{len(vertices) - 1}"
+            )
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+
+    def scaled(self, factor: float) -> Prediction:
+        """The same answer with 3D lengths multiplied by `factor`."""
+        return replace(
+            self,
+            vertices=None if self.vertices is None else self.vertices * factor,
+            landmarks=None if self.landmarks is None else self.landmarks * factor,
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (Prediction, {**self.__dict__, "parameters": dict(self.parameters)})
+
+    @classmethod
+    def failed(cls, reason: str, detail: str = "") -> Prediction:
+        """A prediction that says why there is none."""
+        return cls(failure=reason, detail=detail)

@@ -1,0 +1,1 @@
+"""Random subjects, light and cameras -> images with exact truth."""

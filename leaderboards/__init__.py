@@ -1,0 +1,1 @@
+"""The leaderboard: the Streamlit app and published results."""

@@ -1,0 +1,1 @@
+"""Guided Learned Vertex Descent (Caselles Rico and Moreno-Noguer, NeurIPS 2025)."""

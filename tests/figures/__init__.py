@@ -1,0 +1,1 @@
+"""Commands that measure the figures which the documentation states; not part of `make test`."""
