@@ -23,7 +23,7 @@ from harness.benchmark import Access, Dataset
 from harness.data import locate
 from harness.errors import ContractError, DataError, HarnessError
 from harness.geometry.mesh import read_mesh
-from harness.protocols.h3ds import LANDMARK_NAMES, H3dsTruth
+from harness.protocols.h3ds import H3DS_LANDMARKS, H3dsTruth
 from harness.samples import Array, Camera, Sample, View
 
 if sys.version_info >= (3, 11):
@@ -255,7 +255,7 @@ def _read_landmarks(path: Path, count: int) -> dict[str, int]:
         landmarks = {name: int(index) for name, index in pairs}
     except ValueError as error:
         raise DataError(f"{path}: expected lines `name vertex_index` ({error}); {REMEDY}") from None
-    missing = [name for name in LANDMARK_NAMES if name not in landmarks]
+    missing = [name for name in H3DS_LANDMARKS if name not in landmarks]
     if missing:
         raise DataError(f"{path}: lacks {', '.join(missing)}; {REMEDY}")
     _check_range(path, np.array(list(landmarks.values())), count)

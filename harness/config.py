@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import inspect
+from dataclasses import MISSING as MISSING_TYPE
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,79 +18,84 @@ from harness.method import MethodSpec
 from harness.runner import RunOptions
 
 
+def _key(default: Any, meaning: str) -> Any:
+    """A configuration key with its default and what `--help` says of it."""
+    return field(default=default, metadata={"meaning": meaning})
+
+
 @dataclass
 class ScoringConfig:
-    """Keys that `run` and `evaluate` share.
+    """Keys that `run` and `evaluate` share."""
 
-    Attributes:
-        bench: a name from configs/bench, or of a user's folder given by --config-dir.
-        data: "real", "mirror" (the synthetic stand-in) or "auto" (real where it is there).
-        data_root: folder with one sub-folder per data set.
-        device: "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
-        seed: of every method's random numbers.
-        runs: folder of all runs.
-        output: this run's folder, instead of one below `runs`.
-        timeout_s: seconds after which a call of `predict` is given up.
-        batch_size: samples per call of `predict`.
-    """
-
-    bench: Any = MISSING
-    data: str = "auto"
-    data_root: str = "${oc.env:HARNESS_DATA,data}"
-    device: str = "auto"
-    seed: int = 0
-    runs: str = "runs"
-    output: str | None = None
-    timeout_s: float | None = None
-    batch_size: int = 1
+    bench: Any = _key(MISSING, "a name from `harness list`, or of your own folder given by --config-dir")
+    data: str = _key("auto", "real; mirror (the synthetic stand-in); auto: real where it is there")
+    data_root: str = _key("${oc.env:HARNESS_DATA,data}", "folder with one sub-folder per data set")
+    device: str = _key("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one")
+    seed: int = _key(0, "of every method's random numbers")
+    runs: str = _key("runs", "folder of all runs")
+    output: str | None = _key(None, "this run's folder, instead of one below `runs`")
+    timeout_s: float | None = _key(None, "seconds after which one call of a method is given up")
+    batch_size: int = _key(1, "samples per call of a method")
 
 
 @dataclass
 class RunConfig(ScoringConfig):
-    """`run`. method: a name from configs/method, `package.module:Class` or `path/to/file.py:Class`."""
+    """Scores one method on one benchmark, or several with -m."""
 
-    method: Any = MISSING
+    method: Any = _key(MISSING, "a name from `harness list`, package.module:Class or path/to/file.py:Class")
 
 
 @dataclass
 class EvaluateConfig(ScoringConfig):
-    """`evaluate`.
+    """Scores predictions made elsewhere.
 
-    Attributes:
-        predictions: folder with `<sample>.ply`, `.obj` or `.npz` per sample; beside a mesh, its landmarks as
-            `<sample>.npy` or `.txt` (68 rows), without which it must stand in the scan's frame.
-        unit: "m", "cm" or "mm": of these files.
-        name: what the method is called; the folder's name by default.
+    The folder holds `<sample>.ply`, `.obj` or `.npz` per sample; beside a mesh, its 68 landmarks as `<sample>.npy`
+    or `.txt`, without which the mesh must already stand in the scan's frame.
     """
 
-    predictions: str = MISSING
-    unit: str = MISSING
-    name: str | None = None
+    predictions: str = _key(MISSING, "folder of the files")
+    unit: str = _key(MISSING, "m, cm or mm: of these files")
+    name: str | None = _key(None, "what the method is called; the folder's name by default")
 
 
 @dataclass
 class TrainConfig:
-    """`train`.
+    """Trains one method's mini size on synthesis; goes on where it was stopped."""
 
-    Attributes:
-        method: a name from configs/method.
-        folder: checkpoints and weights; `training/<method>` by default.
-        device: as in `run`.
-        settings: fields of the method's training settings, e.g. +settings.steps=1000.
-    """
+    method: Any = _key(MISSING, "a name from `harness list`")
+    folder: str | None = _key(None, "checkpoints and weights; training/<method> by default")
+    device: str = _key("auto", "cpu, cuda, ...; auto: CUDA where there is one")
+    settings: dict[str, Any] = field(
+        default_factory=dict, metadata={"meaning": "fields of the method's settings: +settings.steps=1000"}
+    )
 
-    method: Any = MISSING
-    folder: str | None = None
-    device: str = "auto"
-    settings: dict[str, Any] = field(default_factory=dict)
+
+SCHEMAS: dict[str, type] = {"run": RunConfig, "evaluate": EvaluateConfig, "train": TrainConfig}
+
+
+def help_text(command: str) -> str:
+    """What `COMMAND --help` prints."""
+    schema = SCHEMAS[command]
+    lines = [f"python -m harness {command} KEY=VALUE ... [-m] [--config-dir DIR] [--cfg job]", ""]
+    lines += [inspect.cleandoc(schema.__doc__ or ""), ""]
+    for key in fields(schema):
+        required = " (required)" if key.default is MISSING else ""
+        default = "" if required or key.default in (None, MISSING_TYPE) else f" [{key.default}]"
+        lines.append(f"  {key.name:<12} {key.metadata['meaning']}{required}{default}")
+    lines += [
+        "",
+        "  bench.KEY and method.options.KEY reach into a benchmark's or method's own configuration;",
+        "  -m runs every combination of values given as lists: -m method=glvd,lvd;",
+        "  --cfg job prints the whole configuration and stops.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def register() -> None:
     """Makes the schemas known to Hydra; a configuration with an unknown key or a wrong type is then refused."""
     store = ConfigStore.instance()
-    store.store("schema_run", RunConfig)
-    store.store("schema_evaluate", EvaluateConfig)
-    store.store("schema_train", TrainConfig)
+    for command, schema in SCHEMAS.items():
+        store.store(f"schema_{command}", schema)
 
 
 def method_spec(config: DictConfig) -> MethodSpec:

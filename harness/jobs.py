@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import hydra
@@ -27,8 +28,12 @@ def start(command: str, arguments: list[str]) -> None:
     Raises:
         HarnessError: from the job; in a multirun after the other jobs are done, with what failed.
     """
+    if {"-h", "--help"} & set(arguments):
+        sys.stdout.write(config.help_text(command))
+        return
     config.register()
     arguments = prepare(arguments)
+    require_choices(command, arguments)
     finished: list[RunFolder] = []
     failed: list[HarnessError] = []
 
@@ -67,6 +72,14 @@ def prepare(arguments: list[str]) -> list[str]:
 
 def _is_override(argument: str) -> bool:
     return argument.startswith(("+", "~")) or (not argument.startswith("-") and "=" in argument)
+
+
+def require_choices(command: str, arguments: list[str]) -> None:
+    """Raises HarnessError that lists the names if the command needs a method or a bench and none is given."""
+    needed = {key.name for key in fields(config.SCHEMAS[command])} & set(catalogue.GROUPS)
+    for group in sorted(needed - {argument.partition("=")[0].lstrip("+") for argument in arguments}):
+        names = ", ".join(catalogue.entries(group, _option(arguments, ("--config-dir", "-cd"))))
+        raise HarnessError(f"{command} needs {group}=NAME. There are: {names}")
 
 
 def _choice(group: str, name: str, config_dir: str | None) -> str:

@@ -56,10 +56,11 @@ class MethodSpec:
     def source_digest(self) -> str:
         """A digest of the adapter's code and shipped weights.
 
-        For a class in a package: every .py and .safetensors file of that package's folder; else its one file.
+        For a native method: every .py and .safetensors file of its folder; for a user's class: its one file.
         """
-        file = Path(inspect.getfile(self.adapter_class())).resolve()
-        if not (file.parent / "__init__.py").exists():
+        cls = self.adapter_class()
+        file = Path(inspect.getfile(cls)).resolve()
+        if not cls.__module__.startswith("harness.methods."):
             return digest_files([file], file.parent)
         kept = [p for p in file.parent.iterdir() if p.suffix in (".py", ".safetensors")]
         return digest_files(kept, file.parent)
