@@ -15,25 +15,28 @@ LABELS = {"real": "real data", "mirror": "MIRROR: synthetic stand-in, not compar
 
 
 def print_runs(folders: Sequence[RunFolder], console: Console | None = None) -> None:
-    """Prints one table per benchmark, kind of data and protocol: these are never mixed."""
+    """Prints one table per benchmark, kind and version of data, and protocol: these are never mixed."""
     console = console or Console()
-    groups: dict[tuple[str, str, str], list[tuple[RunFolder, dict[str, Any]]]] = {}
-    for folder in folders:
-        summary = folder.summary()
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for summary in (folder.summary() for folder in folders):
         for protocol_id in dict.fromkeys(row["protocol_id"] for row in summary["rows"]):
-            groups.setdefault((summary["bench"], summary["data"], protocol_id), []).append((folder, summary))
-    for (bench, data, protocol_id), members in groups.items():
-        console.print(_title(bench, data, protocol_id, members[0][1]), style="bold", soft_wrap=True)
-        console.print(_table(protocol_id, [summary for _, summary in members]))
-        console.print(members[0][1]["meaning"][protocol_id], style="dim")
+            key = (protocol_id, summary["bench"], summary["data"], summary["dataset_version"])
+            groups.setdefault(key, []).append(summary)
+    for (protocol_id, *_), summaries in groups.items():
+        console.print(_title(protocol_id, summaries[0]), style="bold", soft_wrap=True)
+        console.print(_table(protocol_id, summaries))
+        if any(row["evaluated"] < row["expected"] for s in summaries for row in s["rows"]):
+            console.print("( ): the value that leaves failed samples out, as official programs do")
+        console.print(summaries[0]["meaning"][protocol_id], style="dim")
         console.print()
     for folder in folders:
         console.print(f"Run: {folder.path}", soft_wrap=True)
 
 
-def _title(bench: str, data: str, protocol_id: str, summary: dict[str, Any]) -> str:
+def _title(protocol_id: str, summary: dict[str, Any]) -> str:
     row = next(row for row in summary["rows"] if row["protocol_id"] == protocol_id)
-    return escape(f"{bench} · {row['protocol']} [{protocol_id}] · {row['unit']} · {LABELS[data]}")
+    data = f"{LABELS[summary['data']]} (version {summary['dataset_version']})"
+    return escape(f"{summary['bench']} · {row['protocol']} [{protocol_id}] · {row['unit']} · {data}")
 
 
 def _table(protocol_id: str, summaries: Sequence[dict[str, Any]]) -> Table:
@@ -44,8 +47,6 @@ def _table(protocol_id: str, summaries: Sequence[dict[str, Any]]) -> Table:
     for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("coverage", justify="right")
-    if any(row["evaluated"] < row["expected"] for group in rows for row in group):
-        table.caption = "( ): the value that leaves failed samples out, as official programs do"
     for summary, group in zip(summaries, rows, strict=True):
         cells = {_heading(row): _cell(row) for row in group}
         one_region = [row for row in group if row["region"] == group[0]["region"]]

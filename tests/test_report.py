@@ -1,0 +1,56 @@
+"""The printed tables never mix kinds of data, versions or protocols, and show failures as such."""
+
+import io
+
+from rich.console import Console
+
+from harness.report import print_runs
+
+
+class Summary:
+    """A finished run, as far as the report looks at it."""
+
+    path = "somewhere"
+
+    def __init__(self, method="a", data="real", version="1", protocol_id="aaaa", value=1.0, **row):
+        filled = {"region": "face", "views": 1, "evaluated": 4, "expected": 4, "value_dropping_failures": value, **row}
+        self._summary = {
+            "bench": "h3ds",
+            "data": data,
+            "dataset_version": version,
+            "method": method,
+            "meaning": {protocol_id: f"what {protocol_id} means"},
+            "rows": [{"protocol": "p", "protocol_id": protocol_id, "unit": "mm", "value": value, **filled}],
+        }
+
+    def summary(self):
+        return self._summary
+
+
+def printed(*runs):
+    out = io.StringIO()
+    print_runs(runs, Console(file=out, width=120))
+    return out.getvalue()
+
+
+def test_same_everything_shares_a_table():
+    assert printed(Summary("a"), Summary("b")).count("coverage") == 1
+
+
+def test_kinds_versions_and_protocols_are_kept_apart():
+    text = printed(Summary(), Summary(data="mirror"), Summary(version="2"), Summary(protocol_id="bbbb"))
+    assert text.count("coverage") == 4
+    assert "MIRROR: synthetic stand-in" in text
+    assert "what bbbb means" in text
+
+
+def test_failures_show_both_values_and_the_coverage():
+    text = printed(Summary(value=2.5, evaluated=3, value_dropping_failures=1.25))
+    assert "2.50 (1.25)" in text
+    assert "3/4" in text
+    assert "leaves failed samples out" in text
+
+
+def test_a_value_that_could_not_be_computed_is_no_number():
+    text = printed(Summary(value=None, evaluated=0, value_dropping_failures=None))
+    assert "not computed (none)" in text
