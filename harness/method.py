@@ -56,14 +56,15 @@ class MethodSpec:
     def source_digest(self) -> str:
         """A digest of the adapter's code and shipped weights.
 
-        For a native method: every .py and .safetensors file of its folder; for a user's class: its one file.
+        For a native method: the code of all native methods, which share parts, and the files it ships; for a user's
+        class: its one file.
         """
         cls = self.adapter_class()
         file = Path(inspect.getfile(cls)).resolve()
         if not cls.__module__.startswith("harness.methods."):
             return digest_files([file], file.parent)
-        kept = [p for p in file.parent.iterdir() if p.suffix in (".py", ".safetensors")]
-        return digest_files(kept, file.parent)
+        methods = file.parents[1]
+        return digest_files([*methods.rglob("*.py"), *file.parent.glob("*.safetensors")], methods)
 
 
 def load_object(reference: str) -> Any:

@@ -183,6 +183,7 @@ def describe(
     dataset = benchmark.dataset
     adapter: type[MethodAdapter] = method.adapter_class()
     what = {
+        "harness": provenance.version("face-recon-harness"),
         "method": {"name": method.name, "adapter": method.adapter, "options": dict(method.options)},
         "method_digest": method.source_digest(),
         "bench": benchmark.name,
