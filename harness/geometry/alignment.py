@@ -1,0 +1,133 @@
+"""Similarity transforms, and the one that best maps a point set onto another in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import AlignmentError, ContractError
+
+Array = NDArray[Any]
+Scale = Literal["least_squares", "rms", "none"]
+
+# Points whose second extent is below this share of the first lie on a line, as far as float64 can tell.
+_RANK_TOLERANCE = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Similarity:
+    """x -> scale * rotation @ x + translation.
+
+    Attributes:
+        scale: positive.
+        rotation: (3, 3) float64 orthogonal; its determinant is -1 where the transform mirrors.
+        translation: (3,) float64, in the unit of the points.
+    """
+
+    scale: float
+    rotation: Array
+    translation: Array
+
+    def __post_init__(self) -> None:
+        rotation = np.array(self.rotation, dtype=np.float64)
+        translation = np.array(self.translation, dtype=np.float64)
+        if rotation.shape != (3, 3) or translation.shape != (3,):
+            raise ContractError(f"similarity: shapes {rotation.shape}, {translation.shape}, expected (3, 3), (3,)")
+        if not self.scale > 0:
+            raise ContractError(f"similarity.scale: {self.scale}, expected a positive number")
+        if not np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-6:
+            raise ContractError("similarity.rotation: not orthogonal")
+        object.__setattr__(self, "scale", float(self.scale))
+        object.__setattr__(self, "rotation", rotation)
+        object.__setattr__(self, "translation", translation)
+
+    @classmethod
+    def identity(cls) -> Similarity:
+        """The transform that leaves everything where it is."""
+        return cls(1.0, np.eye(3), np.zeros(3))
+
+    @property
+    def determinant(self) -> float:
+        """1 for a rotation, -1 for a reflection."""
+        return float(np.sign(np.linalg.det(self.rotation)))
+
+    @property
+    def matrix(self) -> Array:
+        """(4, 4) float64 for homogeneous column vectors."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.scale * self.rotation
+        matrix[:3, 3] = self.translation
+        return matrix
+
+    def apply(self, points: Array) -> Array:
+        """(N, 3) -> (N, 3) float64."""
+        return np.asarray(points, dtype=np.float64) @ (self.scale * self.rotation).T + self.translation
+
+    def inverse(self) -> Similarity:
+        """The transform that undoes this one."""
+        rotation = self.rotation.T
+        return Similarity(1 / self.scale, rotation, -(rotation @ self.translation) / self.scale)
+
+    def compose(self, first: Similarity) -> Similarity:
+        """The transform that applies `first`, then this one."""
+        translation = self.scale * self.rotation @ first.translation + self.translation
+        return Similarity(self.scale * first.scale, self.rotation @ first.rotation, translation)
+
+
+def fit_similarity(
+    source: Array, target: Array, scale: Scale = "least_squares", reflection: bool = False
+) -> Similarity:
+    """The transform that maps `source` onto `target` with the least sum of squared distances.
+
+    Rotation and translation are Umeyama's (1991). With `scale="least_squares"` so is the scale;
+    `scale="rms"` takes the ratio of the two RMS radii about the centroids instead, never the smaller of the
+    two and no least-squares solution, as H3DS's official program does; `scale="none"` keeps sizes.
+
+    Args:
+        source: (N, 3), N >= 3, in pairs with
+        target: (N, 3).
+        scale: how the scale is found.
+        reflection: whether a mirroring transform may be returned where it fits better.
+
+    Raises:
+        AlignmentError: shapes differ, N < 3, NaN or infinite values, or points that all lie in one place or on
+            one line, which leaves the rotation undetermined.
+    """
+    source, target = _checked(source, target)
+    source_centre, target_centre = source.mean(axis=0), target.mean(axis=0)
+    x, y = source - source_centre, target - target_centre
+    u, singular, vt = np.linalg.svd(y.T @ x)
+    for name, points, given in (("source", x, source), ("target", y, target)):
+        spread = np.linalg.eigvalsh(points.T @ points)[::-1]
+        rounding = len(points) * (1e-14 * np.abs(given).max()) ** 2
+        if not spread[1] > max(_RANK_TOLERANCE**2 * spread[0], rounding):
+            raise AlignmentError(f"the {len(points)} {name} points lie in one place or on one line; no rotation fits")
+    if not singular[1] > _RANK_TOLERANCE**2 * singular[0]:
+        raise AlignmentError("the two point sets do not correspond: their covariance leaves the rotation open")
+    signs = np.ones(3)
+    if not reflection and np.linalg.det(u) * np.linalg.det(vt) < 0:
+        signs[2] = -1
+    rotation = (u * signs) @ vt
+    factor = 1.0
+    if scale == "least_squares":
+        factor = float(singular @ signs) / float((x**2).sum())
+    elif scale == "rms":
+        factor = float(np.sqrt((y**2).mean() / (x**2).mean()))
+    if not factor > 0:
+        raise AlignmentError(f"the two point sets do not correspond: the best scale is {factor:.3g}")
+    return Similarity(factor, rotation, target_centre - factor * rotation @ source_centre)
+
+
+def _checked(source: Array, target: Array) -> tuple[Array, Array]:
+    source, target = np.asarray(source, dtype=np.float64), np.asarray(target, dtype=np.float64)
+    if source.shape != target.shape or source.ndim != 2 or source.shape[1] != 3:
+        raise AlignmentError(f"points to align have shapes {source.shape} and {target.shape}, expected (N, 3) twice")
+    if len(source) < 3:
+        raise AlignmentError(f"{len(source)} points do not determine a rotation; at least 3 are needed")
+    bad = ~(np.isfinite(source).all(axis=1) & np.isfinite(target).all(axis=1))
+    if bad.any():
+        raise AlignmentError(f"{int(bad.sum())} of {len(source)} points to align are NaN or infinite")
+    return source, target

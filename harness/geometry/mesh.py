@@ -1,0 +1,227 @@
+"""A triangle mesh, and its files. Vertices keep their number and order: landmarks and regions index them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from trimesh.exchange.ply import load_ply
+from trimesh.geometry import triangulate_quads
+
+from harness.errors import ContractError, DataError
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """A triangle mesh.
+
+    Attributes:
+        vertices: (V, 3) float64, millimetres unless said otherwise; read-only.
+        faces: (F, 3) int64, indices into `vertices`; read-only.
+
+    Raises:
+        ContractError: wrong shapes, no vertices or faces, NaN or infinite values, indices out of range.
+    """
+
+    vertices: Array
+    faces: Array
+
+    def __post_init__(self) -> None:
+        if np.size(self.faces) and not np.issubdtype(np.asarray(self.faces).dtype, np.integer):
+            raise ContractError(f"mesh.faces: dtype {np.asarray(self.faces).dtype}, expected integers")
+        vertices = np.array(self.vertices, dtype=np.float64)
+        faces = np.array(self.faces, dtype=np.int64)
+        for name, array in (("vertices", vertices), ("faces", faces)):
+            if array.ndim != 2 or array.shape[1] != 3:
+                raise ContractError(f"mesh.{name}: shape {array.shape}, expected (*, 3)")
+            if not len(array):
+                raise ContractError(f"mesh.{name}: the mesh has none")
+            array.setflags(write=False)
+        if not np.isfinite(vertices).all():
+            bad = int(np.flatnonzero(~np.isfinite(vertices).all(axis=1))[0])
+            raise ContractError(f"mesh.vertices: vertex {bad} is {vertices[bad].tolist()}, expected finite coordinates")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise ContractError(f"mesh.faces: index {faces.min()}..{faces.max()} outside 0..{len(vertices) - 1}")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+
+
+def read_mesh(path: str | Path) -> Mesh:
+    """Reads an OBJ or PLY file, keeping the number and order of its vertices.
+
+    Polygons become fans of triangles. Colours, normals, texture coordinates, groups and materials are ignored.
+
+    Raises:
+        DataError: the file is missing, of another kind, unreadable, empty, holds NaN, or has a face that refers
+            to a vertex that does not exist; names the file and, for OBJ, the line.
+    """
+    path = Path(path)
+    readers = {".obj": _read_obj, ".ply": _read_ply}
+    if path.suffix.lower() not in readers:
+        raise DataError(f"{path}: meshes are read from .obj and .ply files, not {path.suffix or 'no suffix'!r}")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"{path}: mesh file is missing") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    try:
+        return readers[path.suffix.lower()](path, data)
+    except ContractError as error:
+        raise DataError(f"{path}: {error}; restore the file, or write the mesh again") from None
+
+
+def write_mesh(mesh: Mesh, path: str | Path) -> None:
+    """Writes an OBJ (no comments: H3DS's official reader miscounts files that have some) or a binary PLY.
+
+    Coordinates survive exactly: OBJ has as many digits as needed, PLY holds float64.
+
+    Raises:
+        DataError: the suffix is neither .obj nor .ply.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".obj":
+        lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in mesh.vertices.tolist()]
+        lines += [f"f {a} {b} {c}" for a, b, c in (mesh.faces + 1).tolist()]
+        path.write_text("\n".join(lines) + "\n", encoding="ascii")
+    elif path.suffix.lower() == ".ply":
+        path.write_bytes(_ply_bytes(mesh))
+    else:
+        raise DataError(f"{path}: meshes are written to .obj and .ply files, not {path.suffix or 'no suffix'!r}")
+
+
+def _ply_bytes(mesh: Mesh) -> bytes:
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(mesh.vertices)}"]
+    header += [f"property double {axis}" for axis in "xyz"]
+    header += [f"element face {len(mesh.faces)}", "property list uchar int vertex_indices", "end_header", ""]
+    faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    return "\n".join(header).encode() + mesh.vertices.astype("<f8").tobytes() + faces.tobytes()
+
+
+def _read_ply(path: Path, data: bytes) -> Mesh:
+    if not data.startswith(b"ply"):
+        raise DataError(f"{path}: does not start with 'ply'; it is no PLY file, or it is damaged")
+    try:
+        with path.open("rb") as file:
+            content = load_ply(file, fix_texture=False)
+        vertices, faces = content["vertices"], triangulate_quads(content.get("faces", []), dtype=np.int64)
+    except Exception as error:  # the parser raises whatever damaged bytes lead to
+        raise DataError(f"{path}: cannot be read as PLY ({type(error).__name__}: {error}); write it again") from None
+    return Mesh(vertices, faces.reshape(-1, 3))
+
+
+# -- OBJ: a parser of its own, since general ones split or merge vertices that carry texture coordinates ---------
+
+
+def _read_obj(path: Path, data: bytes) -> Mesh:
+    lines = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines()
+    if b"#" in data:
+        lines = [line.partition(b"#")[0] for line in lines]
+    if data[:1].isspace() or any(blank in data for blank in (b"\n ", b"\n\t")):
+        lines = [line.lstrip() for line in lines]
+    vertex_at = [i for i, line in enumerate(lines) if line[:2] in (b"v ", b"v\t")]
+    face_at = [i for i, line in enumerate(lines) if line[:2] in (b"f ", b"f\t")]
+    for found, what in ((vertex_at, "vertices ('v' lines)"), (face_at, "faces ('f' lines)")):
+        if not found:
+            raise DataError(f"{path}: has no {what}; it is empty, damaged or no OBJ mesh")
+    vertices = _obj_vertices(path, lines, vertex_at)
+    return Mesh(vertices, _obj_faces(path, lines, face_at, vertex_at))
+
+
+def _numbers(text: bytes, dtype: Any) -> Array | None:
+    """All numbers of a text between blanks; None if something else stands there."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # what numpy gives for text that is no number
+            return np.fromstring(text, dtype=dtype, sep=" ")
+    except (ValueError, DeprecationWarning):
+        return None
+
+
+def _obj_vertices(path: Path, lines: Sequence[bytes], at: Sequence[int]) -> Array:
+    """(V, 3) float64; colours and weights after the third number are ignored."""
+    numbers = _numbers(b" ".join([lines[i] for i in at]).replace(b"v", b"nan"), np.float64)
+    width = len(lines[at[0]].split())
+    if numbers is not None and width > 3 and len(numbers) == width * len(at):
+        table = numbers.reshape(-1, width)
+        if np.isnan(table[:, 0]).all() and np.isfinite(table[:, 1:]).all():  # each row is exactly one line
+            return table[:, 1:4]
+    return np.array([_obj_vertex(path, i, lines[i]) for i in at])
+
+
+def _obj_vertex(path: Path, index: int, line: bytes) -> list[float]:
+    try:
+        vertex = [float(word) for word in line.split()[1:4]]
+    except ValueError:
+        vertex = []
+    if len(vertex) != 3 or not np.isfinite(vertex).all():
+        raise _line_error(path, index, line, "three finite coordinates")
+    return vertex
+
+
+def _obj_faces(path: Path, lines: Sequence[bytes], at: Sequence[int], vertex_at: Sequence[int]) -> Array:
+    """(F, 3) int64 from 0; polygons as fans from their first corner; order of the file."""
+    corners, counts = _equal_corners([lines[i] for i in at]) or _mixed_corners(path, lines, at)
+    line_of_corner = np.repeat(np.asarray(at), counts)
+    if (corners < 0).any():  # counted back from the last vertex above the line
+        above = np.searchsorted(np.asarray(vertex_at), line_of_corner)
+        corners = np.where(corners < 0, above + 1 + corners, corners)
+    bad = np.flatnonzero((corners < 1) | (corners > len(vertex_at)))
+    if len(bad):
+        i = int(line_of_corner[bad[0]])
+        raise _line_error(path, i, lines[i], f"vertex numbers from 1 to {len(vertex_at)}")
+    if (counts < 3).any():
+        i = at[int(np.flatnonzero(counts < 3)[0])]
+        raise _line_error(path, i, lines[i], "at least three corners")
+    return _fan(corners - 1, counts)
+
+
+def _equal_corners(lines: Sequence[bytes]) -> tuple[Array, Array] | None:
+    """As `_mixed_corners`, much faster, for faces that are all written alike; None where they are not."""
+    text = b" ".join(lines)
+    corners = len(lines[0].split()) - 1
+    if not corners or b" /" in text or text.count(b"/") != lines[0].count(b"/") * len(lines):
+        return None
+    # 0 is no vertex number, so it can stand for the 'f' that begins each row.
+    numbers = _numbers(text.replace(b"f", b"0").replace(b"/", b" "), np.int64)
+    width = 1 + corners * len(lines[0].split()[1].replace(b"/", b" ").split())
+    if numbers is None or len(numbers) != width * len(lines):
+        return None
+    table = numbers.reshape(-1, width)
+    if table[:, 0].any() or not table[:, 1:].all():
+        return None
+    return table[:, 1 :: (width - 1) // corners].ravel(), np.full(len(lines), corners)
+
+
+def _mixed_corners(path: Path, lines: Sequence[bytes], at: Sequence[int]) -> tuple[Array, Array]:
+    """Vertex numbers of all corners in a row, as written, and how many each face has."""
+    flat: list[int] = []
+    counts = np.empty(len(at), dtype=np.int64)
+    for k, i in enumerate(at):
+        words = lines[i].split()[1:]
+        counts[k] = len(words)
+        try:
+            flat += [int(word.partition(b"/")[0]) for word in words]
+        except ValueError:
+            raise _line_error(path, i, lines[i], "whole vertex numbers") from None
+    return np.array(flat, dtype=np.int64), counts
+
+
+def _fan(corners: Array, counts: Array) -> Array:
+    """(F, 3) triangles (first, k, k + 1) of polygons whose corners stand in a row."""
+    first = np.repeat(np.cumsum(counts) - counts, counts - 2)
+    step = np.arange(len(first)) - np.repeat(np.cumsum(counts - 2) - (counts - 2), counts - 2)
+    return corners[np.stack([first, first + step + 1, first + step + 2], axis=1)]
+
+
+def _line_error(path: Path, index: int, line: bytes, expected: str) -> DataError:
+    found = line.decode("utf-8", "replace").strip()[:80]
+    return DataError(f"{path}, line {index + 1}: found {found!r}, expected {expected}; write the mesh again")

@@ -1,0 +1,114 @@
+"""Rigid alignment of points to a surface, run until it has converged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from harness.geometry.alignment import Similarity
+from harness.geometry.closest import Closest, ClosestPoints
+
+Array = NDArray[Any]
+
+_MAX_DAMPING = 1e8
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """What a fit found.
+
+    Attributes:
+        transform: maps the points onto the surface; rotation and translation only, on top of the initial one.
+        iterations: steps tried.
+        rms: root mean square distance to the surface after it, in the unit of the points.
+        last_step: the farthest that the last step moved any point.
+        converged: whether that is below the tolerance.
+    """
+
+    transform: Similarity
+    iterations: int
+    rms: float
+    last_step: float
+    converged: bool
+
+
+def fit_rigid_to_surface(
+    points: Array, surface: ClosestPoints, initial: Similarity, max_iterations: int, tolerance: float
+) -> Refinement:
+    """Moves points rigidly until the sum of their squared distances to a surface stops falling.
+
+    Levenberg-Marquardt about the points' centroid. The squared distance to a triangle mesh is a quadratic function
+    of the point wherever its closest point stays on the same triangle, side or corner, and the steps use that
+    quadratic exactly: Gauss-Newton with the residual P (p - q), where q is the closest point and P removes the
+    directions in which q can follow p (two on a triangle, one on a side, none in a corner).
+
+    Args:
+        points: (N, 3), all of them used, equally weighted.
+        surface: what to move them to.
+        initial: where to start.
+        max_iterations: steps to try at most.
+        tolerance: converged when a step moves no point farther than this, in the unit of the surface.
+    """
+    transform, damping = initial, 0.0
+    moved = transform.apply(points)
+    closest = surface.query(moved)
+    cost, step = float(closest.distances @ closest.distances), np.inf
+    iterations = 0
+    while iterations < max_iterations and step > tolerance and damping < _MAX_DAMPING:
+        iterations += 1
+        centre = moved.mean(axis=0)
+        motion = _step(moved - centre, closest, surface, damping, centre)
+        candidate = motion.compose(transform)
+        new_points = candidate.apply(points)
+        new_closest = surface.query(new_points)
+        new_cost = float(new_closest.distances @ new_closest.distances)
+        step = float(np.linalg.norm(new_points - moved, axis=1).max())
+        if new_cost <= cost:
+            transform, moved, closest, cost, damping = candidate, new_points, new_closest, new_cost, damping / 10
+            damping = 0.0 if damping < 1e-3 else damping
+        else:
+            damping = max(1e-2, damping * 10)
+    rms = float(np.sqrt(cost / len(points)))
+    return Refinement(transform, iterations, rms, step, step <= tolerance)
+
+
+def _step(arms: Array, closest: Closest, surface: ClosestPoints, damping: float, centre: Array) -> Similarity:
+    """One damped Gauss-Newton step: a small rotation about `centre`, from which `arms` (N, 3) reach, and a shift."""
+    offsets = arms + centre - closest.points
+    radius = float(np.sqrt((arms**2).sum(axis=1).mean())) or 1.0
+    x, y, z = (arms / radius).T
+    jacobian = np.zeros((len(arms), 3, 6))  # by rotation about x, y, z, times the radius to be a length; by shift
+    jacobian[:, 0, 1], jacobian[:, 0, 2] = z, -y
+    jacobian[:, 1, 0], jacobian[:, 1, 2] = -z, x
+    jacobian[:, 2, 0], jacobian[:, 2, 1] = y, -x
+    jacobian[:, [0, 1, 2], [3, 4, 5]] = 1.0
+    rows = jacobian.reshape(-1, 6)
+    normal_matrix = rows.T @ (_projectors(closest, surface) @ jacobian).reshape(-1, 6)
+    damped = normal_matrix + (damping + 1e-12) * np.trace(normal_matrix) / 6 * np.eye(6)
+    delta = -np.linalg.solve(damped, rows.T @ offsets.ravel())
+    rotation = Rotation.from_rotvec(delta[:3] / radius).as_matrix()
+    return Similarity(1.0, rotation, centre + delta[3:] - rotation @ centre)
+
+
+def _projectors(closest: Closest, surface: ClosestPoints) -> Array:
+    """(N, 3, 3): half the second derivative of the squared distance, by where the closest point lies."""
+    corners = surface.mesh.vertices[surface.mesh.faces[closest.faces]]
+    opposite = closest.barycentric == 0
+    count = opposite.sum(axis=1)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    projectors = _dyads(normals)
+    side = np.flatnonzero(count == 1)
+    k = opposite[side].argmax(axis=1)
+    projectors[side] = np.eye(3) - _dyads(corners[side, (k + 2) % 3] - corners[side, (k + 1) % 3])
+    projectors[count == 2] = np.eye(3)
+    return projectors
+
+
+def _dyads(vectors: Array) -> Array:
+    """(N, 3) -> (N, 3, 3) products of the unit vectors with themselves."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return units[:, :, None] * units[:, None, :]

@@ -1,0 +1,285 @@
+"""What a protocol is, what scoring one sample gives, and how samples become the numbers of a table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ContractError
+from harness.protocols.words import WORDS
+from harness.samples import FAILURE_REASONS, Prediction
+
+Array = NDArray[Any]
+
+SCORING_FAILURES = (
+    *FAILURE_REASONS,
+    "no_landmarks",  # the alignment needs landmarks that the prediction does not have
+    "no_alignment",  # the landmarks or vertices do not determine the alignment
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What one sample's prediction is worth, or why that cannot be said.
+
+    Attributes:
+        values: region -> score in the protocol's unit; empty if and only if `failure` is set.
+        diagnostics: recovered scale, determinant, iterations, vertex counts, residuals, ...
+        per_point: region -> ((N,) int32 scan vertex ids, (N,) float32 distances in the protocol's unit).
+        aligned_vertices: (V, 3) float32 millimetres, the prediction in the scan's frame, for pictures; where
+            regions have alignments of their own, that of the first region.
+        failure: one of SCORING_FAILURES.
+        detail: what happened, for a human.
+        warnings: what a careful reader of the number should know.
+    """
+
+    values: Mapping[str, float] = field(default_factory=dict)
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    per_point: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    aligned_vertices: Array | None = None
+    failure: str | None = None
+    detail: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.failure is None and not self.values:
+            raise ContractError("score: has neither values nor a failure reason")
+        if self.failure is not None and (self.values or self.per_point):
+            raise ContractError(f"score: failed ({self.failure}) but carries values; a failure is never a number")
+        if self.failure is not None and self.failure not in SCORING_FAILURES:
+            raise ContractError(f"score.failure: {self.failure!r} is not one of {', '.join(SCORING_FAILURES)}")
+        for region, value in self.values.items():
+            if not math.isfinite(value):
+                raise ContractError(f"score.values[{region}]: {value} is not a number; give a failure reason instead")
+        for name in ("values", "diagnostics", "per_point"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        object.__setattr__(self, "warnings", tuple(self.warnings))
+
+    @classmethod
+    def failed(cls, reason: str, detail: str = "") -> Score:
+        """A score that says why there is no number."""
+        return cls(failure=reason, detail=detail)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleScore:
+    """One sample's line in the score table: what `Protocol.summarise` needs, and no more.
+
+    Attributes:
+        sample_id, subject: as in the Sample.
+        condition: as in the Sample, e.g. {"views": 3}; samples are averaged apart for each distinct condition.
+        score: region -> value, or None where the sample failed.
+        fallback: region -> value of the fall-back (mean face) under the same protocol; used only where `score`
+            is None.
+        failure: the reason where `score` is None.
+    """
+
+    sample_id: str
+    subject: str
+    condition: Mapping[str, str | int]
+    score: Mapping[str, float] | None
+    fallback: Mapping[str, float] | None = None
+    failure: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.score is None) != (self.failure is not None):
+            raise ContractError(f"sample {self.sample_id}: needs either a score or a failure reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(ABC):
+    """How a prediction is scored against ground truth: a value with an id, and a function.
+
+    Two protocols are equal, have the same `id` and may share a table's column exactly if all fields below are
+    equal. Subclasses add the fields that are theirs alone (iteration limits, region radii) and set defaults.
+    A field declared with `compare=False` (such as `device`) says where to compute, not what, and stays out.
+
+    Attributes:
+        name: what it is called in configurations and tables.
+        version: raised whenever the code's numbers change.
+        official: true if it equals a benchmark's official program.
+        alignment, scale, distance, direction, statistic, expression, track, aggregation, fallback: keys of WORDS.
+        reflection: whether the alignment may mirror the prediction.
+        regions: what is scored, one value each.
+        unit: of the values.
+    """
+
+    name: str
+    version: int = 1
+    official: bool
+    alignment: str
+    scale: str
+    reflection: bool
+    distance: str
+    direction: str = "scan_to_prediction"
+    regions: tuple[str, ...]
+    statistic: str = "mean"
+    expression: str = "as_predicted"
+    track: str = "own"
+    unit: str = "mm"
+    aggregation: str = "sample>subject>set"
+    fallback: str = "mean_face"
+    device: str = field(default="cpu", compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "regions", tuple(self.regions))
+        if not self.regions:
+            raise ContractError(f"protocol {self.name}: has no region")
+        for key, words in WORDS.items():
+            if getattr(self, key) not in words:
+                raise ContractError(f"protocol {self.name}.{key}: {getattr(self, key)!r} is not one of {list(words)}")
+
+    @abstractmethod
+    def score(self, prediction: Prediction, truth: Any) -> Score:
+        """Scores one prediction, already in millimetres, against one ground truth."""
+
+    def values(self) -> dict[str, Any]:
+        """The fields that make the protocol what it is, by name."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}
+
+    def canonical_json(self) -> str:
+        """The protocol's fields as JSON with sorted keys and no blanks: equal text means equal protocol."""
+        return json.dumps(self.values(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def id(self) -> str:
+        """The first eight hexadecimal digits of the SHA-256 of `canonical_json`."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:8]
+
+    def describe(self) -> str:
+        """One sentence that says what the number means."""
+        mirror = "a reflection allowed" if self.reflection else "no reflection"
+        kind = "the official program's" if self.official else "this harness's own"
+        return (
+            f"{self.name} (version {self.version}, {kind} protocol): the prediction is aligned to the scan by "
+            f"{self._words('alignment')}, with {self._words('scale')} and {mirror}; the score is the "
+            f"{self._words('statistic')} distance from {self._words('direction')} to {self._words('distance')} in "
+            f"{self.unit}, for the region{'s' if len(self.regions) > 1 else ''} {' and '.join(self.regions)}; "
+            f"{self._words('expression')}; {self._words('track')}; {self._words('aggregation')}; "
+            f"{self._words('fallback')}."
+        )
+
+    def differences(self, other: Protocol) -> list[str]:
+        """How `other` differs, one sentence per field; empty if the two are the same protocol."""
+        mine, theirs = self.values(), other.values()
+        names = [*mine, *(name for name in theirs if name not in mine)]
+        return [
+            f"{name.replace('_', ' ')}: {self._in_words(name, mine)} in {self.name}, "
+            f"{self._in_words(name, theirs)} in {other.name}"
+            for name in names
+            if mine.get(name) != theirs.get(name) and name != "name"
+        ]
+
+    def summarise(self, rows: Sequence[SampleScore]) -> list[dict[str, Any]]:
+        """Averages samples into subjects and subjects into the set, for each condition and region.
+
+        Args:
+            rows: every sample of the benchmark, failed ones included: their number is the denominator.
+
+        Returns:
+            One dict per condition and region, with the condition's own keys (e.g. `views`) and
+            `protocol`: the protocol's id; `region`;
+            `value`: mean over subjects of the mean over their samples, failed samples replaced by their
+                fall-back's score; None if a failed sample has none (nothing is left out silently);
+            `value_dropping_failures`: the same over the samples that worked (what official programs print);
+                None if there is none;
+            `evaluated`, `expected`: samples that worked, and all samples;
+            `std_subjects`: standard deviation (n - 1) of the subjects' means behind `value`; None below two.
+        """
+        groups: dict[tuple[tuple[str, str | int], ...], list[SampleScore]] = {}
+        for row in rows:
+            groups.setdefault(tuple(sorted(row.condition.items())), []).append(row)
+        ordered = sorted(groups.items(), key=lambda item: tuple((k, isinstance(v, str), v) for k, v in item[0]))
+        return [
+            {**dict(condition), **self._summarise_group(region, members)}
+            for condition, members in ordered
+            for region in self.regions
+        ]
+
+    def _summarise_group(self, region: str, rows: Sequence[SampleScore]) -> dict[str, Any]:
+        worked = [(row.subject, row.score[region]) for row in rows if row.score is not None]
+        filled = [(row.subject, _value_or_fallback(row, region, self.fallback)) for row in rows]
+        complete = [(subject, value) for subject, value in filled if value is not None]
+        means = _subject_means(complete) if len(complete) == len(rows) else []
+        return {
+            "protocol": self.id,
+            "region": region,
+            "value": float(np.mean(means)) if means else None,
+            "value_dropping_failures": float(np.mean(_subject_means(worked))) if worked else None,
+            "evaluated": len(worked),
+            "expected": len(rows),
+            "std_subjects": float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        }
+
+    def _words(self, name: str) -> str:
+        return WORDS[name][getattr(self, name)]
+
+    @staticmethod
+    def _in_words(name: str, values: Mapping[str, Any]) -> str:
+        if name not in values:
+            return "not applicable"
+        value = values[name]
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return WORDS[name][value] if name in WORDS else str(value)
+
+
+def check_plausible(prediction: Prediction) -> str | None:
+    """Why a prediction in millimetres cannot be the size of a head, or None if it can.
+
+    Measures the distance between the outer eye corners (landmarks 36 and 45; 20 to 400 mm) where they are known,
+    else the diagonal of the box around the mesh (40 to 4000 mm). The message names the unit that would fit.
+    """
+    eyes = None if prediction.landmarks is None else prediction.landmarks[[36, 45]]
+    if eyes is not None and np.isfinite(eyes).all():
+        what, size, low, high = "outer eye corners", float(np.linalg.norm(eyes[0] - eyes[1])), 20.0, 400.0
+    elif prediction.vertices is not None:
+        what, size, low, high = (
+            "corners of the mesh's box",
+            float(np.linalg.norm(np.ptp(prediction.vertices, 0))),
+            40.0,
+            4000.0,
+        )
+    else:
+        return None
+    if low <= size <= high:
+        return None
+    message = f"the {what} are {size:.3g} mm apart, expected {low:.0f} to {high:.0f}"
+    for unit, factor in (("metres", 1000.0), ("centimetres", 10.0)):
+        if low <= size * factor <= high:
+            return f"{message}: these look like {unit} taken for millimetres (check the adapter's `unit`)"
+        if low <= size / factor <= high:
+            return f"{message}: these look like millimetres taken for {unit} (check the adapter's `unit`)"
+    return message
+
+
+def unusable(prediction: Prediction) -> Score | None:
+    """The failed score of a prediction that failed or has no mesh; None for one that can be scored."""
+    if prediction.failure is not None:
+        return Score.failed(prediction.failure, prediction.detail)
+    if prediction.vertices is None or prediction.faces is None:
+        return Score.failed("bad_mesh", "the prediction has no mesh; this protocol needs vertices and faces")
+    return None
+
+
+def _value_or_fallback(row: SampleScore, region: str, fallback: str) -> float | None:
+    if row.score is not None:
+        return row.score[region]
+    return row.fallback.get(region) if row.fallback is not None and fallback != "none" else None
+
+
+def _subject_means(values: Sequence[tuple[str, float]]) -> list[float]:
+    """The mean of each subject's values, in the order in which subjects first appear."""
+    by_subject: dict[str, list[float]] = {}
+    for subject, value in values:
+        by_subject.setdefault(subject, []).append(value)
+    return [float(np.mean(members)) for members in by_subject.values()]
