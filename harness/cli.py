@@ -108,7 +108,8 @@ def _leaderboard(arguments: list[str]) -> None:
         app = Path(harness.leaderboards.__file__).parent / "app.py"
     sys.argv = [
         "streamlit", "run", str(app), f"--server.port={options.port}", "--server.address=localhost",
-        f"--server.headless={str(options.headless).lower()}", "--", "--runs", options.runs,
+        f"--server.headless={str(options.headless).lower()}", "--server.showEmailPrompt=false",
+        "--client.toolbarMode=minimal", "--", "--runs", options.runs,
     ]  # fmt: skip
     sys.exit(streamlit.main())
 

@@ -1,0 +1,121 @@
+"""The page of one run: what ran on what, its scores, and for one sample the pictures and the errors in 3D."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas
+import streamlit
+from harness.leaderboards.facts import run_facts
+from harness.leaderboards.figures import score_bars
+from harness.leaderboards.runs import Run, Unlisted, condition, in_words, sample_table
+from harness.leaderboards.sample_view import show_sample
+from harness.leaderboards.tables import badge, banner, facts_html
+
+from harness.errors import HarnessError
+
+
+def show_run(key: str, runs: Sequence[Run], unlisted: Sequence[Unlisted]) -> None:
+    """Draws the page of the run called `key`, or says why there is none."""
+    streamlit.html('<a class="back" href="?" target="_self">← All boards</a>')
+    run = next((run for run in runs if run.key == key), None)
+    if run is None:
+        reason = next((f"{e.state}. {e.reason}" for e in unlisted if e.key == key), "there is no such run")
+        streamlit.error(f"{key}: {reason}")
+        return
+    streamlit.title(f"{run.method} on {run.manifest['bench']}")
+    streamlit.html(
+        f"{badge(run.kind)}{banner(run.kind)}<span class='small'>run {run.identity} · {run.date[:10]}</span>"
+    )
+    with streamlit.expander("What ran on what"):
+        streamlit.html(facts_html(run_facts(run)))
+    try:
+        show_scores(run, sample_table(run))
+    except HarnessError as error:
+        streamlit.error(str(error))
+
+
+def show_scores(run: Run, table: pandas.DataFrame) -> None:
+    """Draws bars and table of one protocol and region, then the chosen sample."""
+    left, right = streamlit.columns(2)
+    protocols = list(dict.fromkeys(table["protocol"]))
+    protocol = left.segmented_control("Protocol", protocols, default=protocols[0]) or protocols[0]
+    of_protocol = table[table["protocol"] == protocol]
+    regions = list(dict.fromkeys(of_protocol["region"]))
+    region = right.segmented_control("Region", regions, default=regions[0]) or regions[0]
+    rows = of_protocol[of_protocol["region"] == region]
+    protocol_id = str(rows["protocol_id"].iloc[0])
+    unit = str(run.protocol(protocol_id)["unit"])
+    streamlit.caption(run.summary["meaning"][protocol_id])
+    show_averages(run, protocol_id, region, unit)
+    samples = list(rows["sample"])
+    sample = chosen_sample(samples)
+    streamlit.subheader("Scores per sample", divider="gray")
+    chart, table_tab = streamlit.tabs(["Chart", "Table"])
+    with chart:
+        bars = score_bars(rows, unit, sample)
+        streamlit.caption("Click a bar to see its sample below. Hatched grey: failed, at the mean face's score.")
+        streamlit.plotly_chart(bars, on_select=_take_bar, selection_mode="points", key="bars")
+    with table_tab:
+        show_table(of_protocol, unit)
+    streamlit.subheader("One sample", divider="gray")
+    streamlit.selectbox("Sample", samples, key="sample", on_change=_to_address)
+    show_sample(run, sample, protocol, region, unit)
+
+
+def show_averages(run: Run, protocol_id: str, region: str, unit: str) -> None:
+    """The run's numbers on the board, for one region."""
+    rows = [row for row in run.rows if row["protocol_id"] == protocol_id and row["region"] == region]
+    for column, row in zip(streamlit.columns(max(4, len(rows))), rows, strict=False):
+        value = "not computed" if row["value"] is None else f"{row['value']:.2f} {unit}"
+        failed = row["expected"] - row["evaluated"]
+        note = f"{row['evaluated']}/{row['expected']} samples"
+        if failed:
+            rest = row["value_dropping_failures"]
+            note += "; failures count as the mean face"
+            note += "" if rest is None else f"; {rest:.2f} {unit} without them, as official programs print"
+        column.metric(f"{region}, {in_words(condition(row))}".rstrip(", "), value)
+        column.caption(note)
+
+
+def show_table(rows: pandas.DataFrame, unit: str) -> None:
+    """One line per sample with the values of all regions, failures with their reason."""
+    lines = wide_table(rows, unit)
+    streamlit.dataframe(lines, hide_index=True, height=min(38 + 35 * len(lines), 320))
+
+
+def wide_table(rows: pandas.DataFrame, unit: str) -> pandas.DataFrame:
+    """The rows of one protocol with one column per region; a failed sample has no value, but the mean face's."""
+    regions = list(dict.fromkeys(rows["region"]))
+    first = rows[rows["region"] == regions[0]].set_index("sample")
+    lines = first.drop(
+        columns=["protocol", "protocol_id", "region", "value", "fallback", "failure", "detail", "warnings"]
+    )
+    for region in regions:
+        one = rows[rows["region"] == region].set_index("sample")
+        lines[f"{region} [{unit}]"] = one["value"].astype(float).round(3)
+        if first["failure"].notna().any():
+            lines[f"{region}, mean face instead [{unit}]"] = one["fallback"].astype(float).round(3)
+    for name in ("failure", "detail", "warnings"):
+        if first[name].fillna("").ne("").any():
+            lines[name] = first[name].fillna("")
+    return lines.reset_index()
+
+
+def chosen_sample(samples: Sequence[str]) -> str:
+    """The sample of the address on the first visit, then the one that was picked last."""
+    if streamlit.session_state.get("sample") not in samples:
+        asked = streamlit.query_params.get("sample")
+        streamlit.session_state["sample"] = asked if asked in samples else samples[0]
+    return str(streamlit.session_state["sample"])
+
+
+def _take_bar() -> None:
+    points = streamlit.session_state["bars"]["selection"]["points"]
+    if points:
+        streamlit.session_state["sample"] = str(points[0]["x"])
+        _to_address()
+
+
+def _to_address() -> None:
+    streamlit.query_params["sample"] = streamlit.session_state["sample"]

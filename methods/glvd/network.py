@@ -1,0 +1,142 @@
+"""GLVD (Caselles Rico and Moreno-Noguer, NeurIPS 2025): vertex descent guided by descending keypoints.
+
+The paper gives the structure; widths, the relative encoding and the fusion of views are choices of this
+implementation (README.md lists them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.methods.lvd.hourglass import FilterSizes, HourglassStack
+from harness.methods.lvd.network import POINT_SCALE, Features, ImageFilter, OwnRows, ViewCode, WeightNorm, encode
+
+KEYPOINTS = 68
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Dimensions of a GLVD network.
+
+    Attributes:
+        image: side of the square input in pixels.
+        filter: f_v, the image filter of the vertices.
+        keypoint_filter: f_s, the hourglasses behind it (its `inputs` and `stride` are not used).
+        hidden: width of the two hidden layers of both fields.
+        rank: None: own rows of the whole hidden layer; a number: see `harness.methods.lvd.network.OwnRows`.
+        code: width of the code of a whole view; 0: none.
+        frequencies: of the relative encoding.
+        distance_scale: millimetres that distances are divided by in the relative encoding.
+    """
+
+    image: int = 256
+    filter: FilterSizes = field(default_factory=lambda: FilterSizes(inputs=4))
+    keypoint_filter: FilterSizes = field(default_factory=lambda: FilterSizes(stacks=2))
+    hidden: int = 512
+    rank: int | None = None
+    code: int = 0
+    frequencies: int = 4
+    distance_scale: float = 100.0
+
+
+PAPER = Sizes()
+MINI = Sizes(
+    image=96,
+    filter=FilterSizes(inputs=4, stem=(32, 64, 64), stride=4, stacks=1, depth=3, groups=8),
+    keypoint_filter=FilterSizes(stem=(32, 48, 48), stacks=1, depth=3, groups=4),
+    hidden=256,
+    rank=88,
+    code=128,
+    frequencies=2,
+)
+
+
+class RelativeEncoding(nn.Module):
+    """Sines and cosines of a point's distances to the keypoints: K distances -> 2 x frequencies x K values."""
+
+    def __init__(self, frequencies: int, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.factors: Tensor
+        self.register_buffer("factors", torch.pi * 2.0 ** torch.arange(frequencies), persistent=False)
+
+    def forward(self, points: Tensor, keypoints: Tensor) -> Tensor:
+        """Points (B, P, 3) and keypoints (B, K, 3) in millimetres -> (B, P, 2 x frequencies x K)."""
+        distances = (points[:, :, None] - keypoints[:, None]).square().sum(dim=-1).add(1e-6).sqrt()
+        angles = (distances / self.scale)[..., None] * self.factors
+        return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(2)
+
+
+class Field(nn.Module):
+    """Offsets from point features: mean and variance over the views, two hidden layers, own rows per point."""
+
+    def __init__(self, maps: int, code: int, extra: int, hidden: int, rank: int | None, points: int) -> None:
+        super().__init__()
+        self.fc1 = WeightNorm(3 + 2 * maps + code + extra, hidden)
+        self.fc2 = WeightNorm(hidden, hidden)
+        self.fc3 = WeightNorm(hidden, 3 * points) if rank is None else OwnRows(hidden, rank, points)
+
+    def forward(self, features: Features, points: Tensor, ids: Tensor, extra: Sequence[Tensor] = ()) -> Tensor:
+        """(B, P, 3) points with own rows `ids` (P,) and more inputs (B, P, E) -> (B, P, 3) displacements to add."""
+        sampled = features.sample(points)
+        variance, mean = torch.var_mean(sampled, dim=1, correction=0)
+        code = features.code.mean(dim=1)[:, None].expand(-1, points.shape[1], -1)
+        x = torch.cat([points / POINT_SCALE, mean, variance, code, *extra], dim=-1)
+        x = functional.relu(self.fc2(functional.relu(self.fc1(x))))
+        return -self.fc3.own_rows(x, points, ids)
+
+
+class GLVD(nn.Module):
+    """Keypoints and vertices descend together; the vertices see their distances to the current keypoints."""
+
+    def __init__(self, sizes: Sizes, vertices: int) -> None:
+        super().__init__()
+        self.sizes, self.vertices = sizes, vertices
+        first, second = sizes.filter, sizes.keypoint_filter
+        maps, keypoint_maps = first.channels * first.stacks, second.channels * second.stacks
+        self.image_filter = ImageFilter(first)
+        self.join = nn.Conv2d(first.channels + KEYPOINTS, second.channels, 1)
+        self.keypoint_filter = HourglassStack(second)
+        self.view_code: ViewCode | None = None
+        if sizes.code:
+            self.view_code = ViewCode(first.channels, maps, sizes.code, first.groups)
+        encoding = 2 * sizes.frequencies * KEYPOINTS
+        self.encoding = RelativeEncoding(sizes.frequencies, sizes.distance_scale)
+        self.keypoint_field = Field(keypoint_maps, sizes.code, 0, sizes.hidden, sizes.rank, KEYPOINTS)
+        self.vertex_field = Field(maps, sizes.code, encoding, sizes.hidden, sizes.rank, vertices)
+
+    def encode(
+        self, images: Tensor, heat_maps: Tensor, projection: Tensor, rotation: Tensor, clues: Tensor
+    ) -> tuple[Features, Features]:
+        """Images (B, n, C, H, W) and the landmark estimator's heat maps (B, n, 68, h, w) -> F_v, F_k."""
+        vertex = encode(self.image_filter, self.view_code, images, projection, rotation, clues)
+        channels = self.sizes.filter.channels
+        last = vertex.maps[:, :, -channels:].flatten(0, 1)
+        heat = functional.interpolate(heat_maps.flatten(0, 1), last.shape[-2:], mode="bilinear", align_corners=True)
+        stacks = self.keypoint_filter(self.join(torch.cat([last, heat], dim=1)))
+        maps = torch.cat(stacks, dim=1).unflatten(0, images.shape[:2])
+        return vertex, Features(maps, projection, vertex.code)
+
+    def keypoint_step(self, features: Features, keypoints: Tensor) -> Tensor:
+        """g_k: (B, 68, 3) keypoints -> (B, 68, 3) displacements to add."""
+        return self.keypoint_field(features, keypoints, torch.arange(KEYPOINTS, device=keypoints.device))
+
+    def vertex_step(self, features: Features, points: Tensor, ids: Tensor, keypoints: Tensor) -> Tensor:
+        """g_v: (B, P, 3) points of the vertices `ids`, given keypoints (B, 68, 3) -> (B, P, 3) displacements to add."""
+        return self.vertex_field(features, points, ids, [self.encoding(points, keypoints)])
+
+    def descend(
+        self, features: tuple[Features, Features], vertices: Tensor, keypoints: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """(B, V, 3) vertices and (B, 68, 3) keypoints -> the same after `steps` steps."""
+        ids = torch.arange(self.vertices, device=vertices.device)
+        for _ in range(steps):
+            moved = vertices + self.vertex_step(features[0], vertices, ids, keypoints)
+            keypoints = keypoints + self.keypoint_step(features[1], keypoints)
+            vertices = moved
+        return vertices, keypoints

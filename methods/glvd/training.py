@@ -1,0 +1,52 @@
+"""Training of the mini GLVD, on the same pictures and as many steps as LVD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from harness.methods.glvd.network import GLVD, MINI
+from harness.methods.lvd.descents import offset_loss, on_the_way
+from harness.methods.lvd.training import Lesson, TrainingSettings, prepare, start_network, train_descent
+
+__all__: Sequence[str] = ("TrainingSettings", "train")
+
+OWN_KEYPOINTS = 0.7  # share of the subjects whose vertices are given the network's own keypoints
+
+
+def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Path:
+    """Trains the mini GLVD; continues where an earlier call with the same folder stopped.
+
+    Args:
+        settings: the recipe, the same as LVD's.
+        folder: gets checkpoints and `mini.safetensors`; the pictures and the landmark network go beside it.
+        device: what to train on.
+
+    Returns:
+        The path of the weights.
+    """
+    shop = prepare(settings, folder, device)
+    torch.manual_seed(settings.schedule.seed)
+    net = GLVD(MINI, len(shop.head.template)).to(device)
+    start_network(net, shop)
+    template_keypoints = shop.head.landmarks(shop.head.template[None])[0]
+
+    def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
+        batch = lesson.batch
+        vertex, keypoint = net.encode(
+            batch.images, lesson.seen.heat_maps, lesson.projection, batch.rotation, lesson.clues
+        )
+        start = on_the_way(batch.landmarks, template_keypoints, generator)
+        step = net.keypoint_step(keypoint, start)
+        own = torch.rand((len(start), 1, 1), generator=generator) < OWN_KEYPOINTS
+        guides = torch.where(own, (start + step).detach(), start)
+        moved = net.vertex_step(vertex, lesson.points, lesson.ids, guides)
+        return {
+            "vertices": offset_loss(moved, lesson.truth - lesson.points),
+            "keypoints": offset_loss(step, batch.landmarks - start),
+        }
+
+    return train_descent(net, losses, shop, settings, folder, "python -m harness train method=glvd")

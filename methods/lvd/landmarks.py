@@ -1,0 +1,67 @@
+"""A small network for 68 landmarks in a crop: heat maps, their expected positions, and how far off these may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
+
+POINTS = 68
+
+
+@dataclass(frozen=True)
+class LandmarkSizes:
+    """Dimensions of the landmark network: side of its input in pixels and its image filter."""
+
+    image: int = 96
+    filter: FilterSizes = field(
+        default_factory=lambda: FilterSizes(inputs=4, stem=(32, 64, 64), stride=4, stacks=1, depth=3, groups=8)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """What the network says about a batch of crops.
+
+    Attributes:
+        heat_maps: (B, 68, h, w), each sums to 1.
+        points: (B, 68, 2) expected positions, in [-1, 1] across the crop (pixel centres of its edges).
+        spread: (B, 68) expected absolute error per coordinate (the scale of a Laplace distribution), same unit.
+    """
+
+    heat_maps: Tensor
+    points: Tensor
+    spread: Tensor
+
+
+class LandmarkNetwork(nn.Module):
+    """Image filter, then one heat map and one map of log spread per landmark."""
+
+    def __init__(self, sizes: LandmarkSizes | None = None) -> None:
+        super().__init__()
+        self.sizes = sizes or LandmarkSizes()
+        self.filter = ImageFilter(self.sizes.filter)
+        self.head = nn.Conv2d(self.sizes.filter.channels, 2 * POINTS, 1)
+
+    def forward(self, crops: Tensor) -> Landmarks:
+        """(B, C, H, W) normalised crops -> Landmarks."""
+        logits, log_spread = self.head(functional.relu(self.filter(crops)[-1])).chunk(2, dim=1)
+        heat = logits.flatten(2).softmax(dim=2)
+        height, width = logits.shape[-2:]
+        y = torch.linspace(-1, 1, height, device=crops.device)
+        x = torch.linspace(-1, 1, width, device=crops.device)
+        grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).flatten(0, 1)
+        spread = (heat * log_spread.flatten(2)).sum(dim=2).clamp(-6, 2).exp()
+        return Landmarks(heat.view_as(logits), heat @ grid, spread)
+
+
+def landmark_loss(found: Landmarks, truth: Tensor) -> Tensor:
+    """Negative log-likelihood of `truth` (B, 68, 2) under Laplace distributions; points outside are left out."""
+    inside = (truth.abs() <= 1).all(dim=-1)
+    error = (found.points - truth).abs().sum(dim=-1)
+    loss = error / found.spread + 2 * found.spread.log() + 4 * error
+    return loss[inside].mean()

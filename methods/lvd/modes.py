@@ -1,0 +1,132 @@
+"""A head model as linear modes about its template: where networks start, and what a descended mesh is fitted with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.files import digest
+from harness.heads.head import Head
+
+POSE_DEVIATION = 0.1  # radians, of a joint's rotation
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """A linearised head.
+
+    Attributes:
+        template: (V, 3) millimetres.
+        basis: (M, V, 3) millimetres per unit of identity, then expression, then joint rotation.
+        counts: how many modes of each kind, in that order.
+    """
+
+    template: Tensor
+    basis: Tensor
+    counts: tuple[int, int, int]
+
+    def parameters(self, coefficients: Tensor) -> dict[str, Tensor]:
+        """(M,) coefficients -> shape (S,), expression (E,), pose (3 (J - 1),) axis-angle of all joints but one."""
+        shape, expression, pose = coefficients.split(self.counts)
+        return {"shape": shape, "expression": expression, "pose": pose * POSE_DEVIATION}
+
+
+def modes_of(head: Head) -> Modes:
+    """Identity and expression bases, and the head's first-order change with each joint but the (rigid) first."""
+    joints = len(head.joint_names)
+    count = 3 * (joints - 1)
+    pose = torch.zeros(2 * count, joints, 3)
+    for i in range(count):
+        pose[i, 1 + i // 3, i % 3], pose[count + i, 1 + i // 3, i % 3] = POSE_DEVIATION, -POSE_DEVIATION
+    turned = head.template.new_zeros(0, *head.template.shape)
+    if count:
+        posed = head.vertices(head.template.new_zeros(2 * count, 0), None, pose.to(head.template))
+        turned = (posed[:count] - posed[count:]) / 2
+    basis = torch.cat([head.shape_basis, head.expression_basis, turned])
+    return Modes(head.template, basis, (len(head.shape_basis), len(head.expression_basis), count))
+
+
+def starting_modes(modes: Modes, count: int) -> Tensor:
+    """(count, V, 3): shifts by 8 mm, turns by about 5 degrees, then the principal combinations of the head's modes.
+
+    Fewer than `count` where the head has fewer.
+    """
+    axes = torch.eye(3).to(modes.template)
+    shifts = 8.0 * axes[:, None].expand(3, len(modes.template), 3)
+    turns = 0.09 * torch.linalg.cross(axes[:, None].expand_as(shifts), modes.template.expand_as(shifts))
+    flat = modes.basis.flatten(1).double()
+    _, vectors = torch.linalg.eigh(flat @ flat.T)
+    principal = (vectors.T.flip(0)[: max(0, count - 6)] @ flat).view(-1, *modes.template.shape)
+    return torch.cat([shifts, turns, principal.to(modes.template)])[:count]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFit:
+    """The head nearest to a mesh: (V, 3) vertices in the mesh's frame and (M,) coefficients."""
+
+    vertices: Tensor
+    coefficients: Tensor
+
+
+class HeadFitter:
+    """Ridge least squares of a mesh in the head's topology over a rigid motion and the modes.
+
+    Args:
+        modes: the linearised head.
+        deviation: millimetres of error to expect per coordinate; a mode's coefficient is held back accordingly.
+        correlated: vertices that share one error: neighbours err together, so they count less than independent ones.
+    """
+
+    def __init__(self, modes: Modes, deviation: float = 2.0, correlated: float = 50.0) -> None:
+        self.modes = modes
+        self.basis = modes.basis.flatten(1).T.double()
+        ridge = deviation**2 * correlated
+        normal = self.basis.T @ self.basis + ridge * torch.eye(self.basis.shape[1], device=self.basis.device)
+        self.factor = torch.linalg.cholesky(normal)
+
+    def __call__(self, vertices: Tensor, iterations: int = 5) -> HeadFit:
+        """(V, 3) vertices near the head's frame -> the fit; rigid motion and coefficients in turn."""
+        target, template = vertices.double(), self.modes.template.double()
+        fitted = template
+        coefficients = self.basis.new_zeros(self.basis.shape[1])
+        rotation, translation = _rigid(fitted, target)
+        for _ in range(iterations):
+            local = (target - translation) @ rotation
+            coefficients = torch.cholesky_solve(self.basis.T @ (local - template).reshape(-1, 1), self.factor)[:, 0]
+            fitted = template + (self.basis @ coefficients).view_as(template)
+            rotation, translation = _rigid(fitted, target)
+        return HeadFit(fitted @ rotation.T + translation, coefficients)
+
+
+def _rigid(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation and translation that bring `source` (V, 3) closest to `target` (Kabsch)."""
+    centre, goal = source.mean(dim=0), target.mean(dim=0)
+    u, _, vt = torch.linalg.svd((source - centre).T @ (target - goal))
+    sign = torch.ones(3, dtype=u.dtype, device=u.device)
+    sign[2] = torch.linalg.det(u @ vt).sign()
+    rotation = (u * sign @ vt).T
+    return rotation, goal - rotation @ centre
+
+
+def head_signature(head: Head) -> str:
+    """Names a head's geometry: weights that were trained for another one do not fit it.
+
+    A digest of the integers, then two sums over each of the real arrays, which another processor may round differently.
+    """
+    integers = (head.faces, head.landmark_faces)
+    names = [digest(b"".join(p.cpu().contiguous().numpy().tobytes() for p in integers))]
+    for values in (head.template, head.shape_basis, head.expression_basis):
+        flat = values.detach().cpu().double().flatten()
+        wave = torch.cos(torch.arange(len(flat), dtype=torch.float64))
+        names += [f"{float(v):.4f}" for v in (flat.square().mean().sqrt(), (flat * wave).sum() / len(flat) ** 0.5)]
+    return " ".join(names)
+
+
+def same_head(one: str, other: str, tolerance: float = 0.005) -> bool:
+    """Whether two signatures are of the same head."""
+    (digest_one, *sums_one), (digest_other, *sums_other) = one.split(), other.split()
+    pairs = zip(sums_one, sums_other, strict=False)
+    same_sums = len(sums_one) == len(sums_other) and all(abs(float(a) - float(b)) <= tolerance for a, b in pairs)
+    return digest_one == digest_other and same_sums

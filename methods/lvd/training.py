@@ -1,0 +1,206 @@
+"""Training of the mini LVD on rendered procedural heads, and what GLVD's training shares with it."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from harness.heads.head import Head
+from harness.heads.procedural import procedural_head
+from harness.methods.lvd.descents import (
+    Disturbance,
+    look,
+    normalised_projection,
+    offset_loss,
+    on_the_way,
+    placed,
+)
+from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks, landmark_loss
+from harness.methods.lvd.modes import head_signature, modes_of, starting_modes
+from harness.methods.lvd.network import LVD, MINI, OwnRows, landmark_clues
+from harness.training import Schedule, export_weights, fit
+from harness.training_data import Augmentation, Batch, TrainingSet
+from harness.training_pictures import PictureSettings, render_training_set
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LandmarkSettings:
+    """Training of the landmark network: looser crops, since it also has to find the head in a whole mask."""
+
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=900))
+    batch: int = 16
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(scale=(0.8, 1.8), shift=0.12, roll=20.0))
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The recipe of the shipped weights.
+
+    Attributes:
+        pictures: what is rendered; both methods train on the same pictures.
+        landmarks: training of the landmark network, which both methods share.
+        schedule: of the descent network.
+        images: per step; a step sees either so many subjects once or fewer subjects three times.
+        points: vertices per step.
+        threads: of the computation on a CPU.
+    """
+
+    pictures: PictureSettings = field(default_factory=PictureSettings)
+    landmarks: LandmarkSettings = field(default_factory=LandmarkSettings)
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2000))
+    images: int = 8
+    points: int = 384
+    threads: int = 1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    disturbance: Disturbance = field(default_factory=Disturbance)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """One step's material, on the network's device: a placed batch, its landmarks, and points of some vertices.
+
+    Attributes:
+        batch: in the frame of the placement.
+        projection: (B, n, 3, 4) head -> homogeneous coordinates in [-1, 1].
+        seen: its landmarks.
+        clues: (B, n, 204), see `harness.methods.lvd.network.landmark_clues`.
+        ids: (P,) the vertices.
+        points: (B, P, 3) somewhere on their way.
+        truth: (B, P, 3) where they belong.
+    """
+
+    batch: Batch
+    projection: Tensor
+    seen: Landmarks
+    clues: Tensor
+    ids: Tensor
+    points: Tensor
+    truth: Tensor
+
+
+Losses = Callable[[Lesson, torch.Generator], Mapping[str, Tensor]]
+"""Losses of a network."""
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """What the training of either method needs: the head, its pictures, the landmark network."""
+
+    head: Head
+    pictures: TrainingSet
+    landmarks: LandmarkNetwork
+
+
+def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> Workshop:
+    """Renders the pictures and trains the landmark network, or takes them from beside `folder` where they are."""
+    torch.set_num_threads(settings.threads)
+    head = procedural_head()
+    pictures = TrainingSet(render_training_set(settings.pictures, folder.parent / "pictures", head), head.template)
+    torch.manual_seed(settings.landmarks.schedule.seed)
+    net = LandmarkNetwork().to(device)
+    train_landmarks(net, pictures, settings.landmarks, folder.parent / "landmarks")
+    return Workshop(head, pictures, net.eval().requires_grad_(False))
+
+
+def train_landmarks(net: LandmarkNetwork, pictures: TrainingSet, settings: LandmarkSettings, folder: Path) -> None:
+    """Trains `net` in place on single views; returns at once if `folder` holds the finished training."""
+    size, device = net.sizes.image, net.head.weight.device
+
+    def loss(generator: torch.Generator) -> dict[str, Tensor]:
+        batch = pictures.random_batch(settings.batch, 1, size, settings.augmentation, generator).to(device)
+        homogeneous = torch.cat([batch.landmarks, torch.ones_like(batch.landmarks[..., :1])], dim=-1)
+        image = torch.einsum("bij,bkj->bki", normalised_projection(batch.projection[:, 0], size), homogeneous)
+        found = net(batch.images[:, 0])
+        truth = image[..., :2] / image[..., 2:]
+        return {"landmarks": landmark_loss(found, truth)}
+
+    fit(net, loss, settings.schedule, folder)
+
+
+def start_network(net: nn.Module, shop: Workshop) -> None:
+    """Starts the image filter of `net` from the landmark network's, and each reduced last layer from the head's modes."""
+    filter = net.get_submodule("image_filter")
+    filter.load_state_dict(shop.landmarks.filter.state_dict())
+    modes = modes_of(shop.head)
+    for module in net.modules():
+        if isinstance(module, OwnRows):
+            mean, basis = modes.template, starting_modes(modes, module.rows.shape[2])
+            if len(module.mean) != len(mean):
+                mean, basis = shop.head.landmarks(mean[None])[0], shop.head.landmarks(basis)
+            module.start_from(mean, basis)
+
+
+def vertex_weights(head: Head) -> Tensor:
+    """(V,) how often each vertex is trained: the face, near the landmarks, four times as often as the rest."""
+    distance = torch.cdist(head.template, head.landmarks(head.template[None])[0]).min(dim=1).values
+    return torch.where(distance < 30.0, 4.0, 1.0)
+
+
+def train_descent(
+    net: nn.Module, losses: Losses, shop: Workshop, settings: TrainingSettings, folder: Path, command: str
+) -> Path:
+    """Trains `net` in place with `losses`; writes `mini.safetensors` in `folder` at every checkpoint and at the end."""
+    weights, schedule = vertex_weights(shop.head), settings.schedule
+    template = shop.head.template
+    landmarks = shop.head.landmarks(template[None])[0]
+    path = folder / "mini.safetensors"
+
+    def loss(generator: torch.Generator) -> Mapping[str, Tensor]:
+        views = 3 if torch.rand((), generator=generator) < 0.5 else 1
+        size = int(net.sizes.image)  # type: ignore[union-attr, arg-type]
+        count = max(1, round(settings.images / views))
+        batch = shop.pictures.random_batch(count, views, size, settings.augmentation, generator)
+        seen = look(shop.landmarks, batch.images)
+        batch = placed(batch, seen, landmarks, settings.disturbance, generator)
+        projection = normalised_projection(batch.projection, size)
+        clues = landmark_clues(seen.points, seen.spread, projection, landmarks)
+        ids = torch.multinomial(weights, settings.points, generator=generator)
+        truth = batch.vertices[:, ids]
+        points = on_the_way(truth, template[ids], generator)
+        return losses(Lesson(batch, projection, seen, clues, ids, points, truth), generator)
+
+    def export(steps: int, seconds: float) -> None:
+        metadata = {
+            "command": command,
+            "seed": str(schedule.seed),
+            "steps": f"{steps} of {schedule.steps}",
+            "seconds": f"{seconds:.0f}",
+            "subjects": str(len(shop.pictures)),
+            "head": head_signature(shop.head),
+            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        }
+        export_weights(nn.ModuleDict({"net": net, "landmarks": shop.landmarks}), path, metadata, exact=("mean",))
+
+    export(schedule.steps, fit(net, loss, schedule, folder, export))
+    return path
+
+
+def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Path:
+    """Trains the mini LVD; continues where an earlier call with the same folder stopped.
+
+    Args:
+        settings: the recipe.
+        folder: gets checkpoints and `mini.safetensors`; the pictures and the landmark network go beside it.
+        device: what to train on.
+
+    Returns:
+        The path of the weights.
+    """
+    shop = prepare(settings, folder, device)
+    torch.manual_seed(settings.schedule.seed)
+    net = LVD(MINI, len(shop.head.template)).to(device)
+    start_network(net, shop)
+
+    def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
+        features = net.encode(lesson.batch.images, lesson.projection, lesson.batch.rotation, lesson.clues)
+        return {"vertices": offset_loss(net.field(features, lesson.points, lesson.ids), lesson.points - lesson.truth)}
+
+    return train_descent(net, losses, shop, settings, folder, "python -m harness train method=lvd")

@@ -1,0 +1,65 @@
+"""Three small runs, made once: all samples scored, some failed, and one with scans."""
+
+import shutil
+
+import pytest
+
+import harness.runner
+from harness.benchmark import Benchmark
+from harness.isolation import calls
+from harness.method import MethodSpec
+from harness.runner import RunOptions, run
+from tests.leaderboards.balls import BallDataset, BallProtocol
+from tests.toys import ToyDataset, ToyProtocol
+
+
+class InThisProcess:
+    """Stands in for the worker process, which takes seconds to start; how runs are made is tested elsewhere."""
+
+    def __init__(self, method, device, seed, timeout_s):
+        self.adapter, self.seed = method.adapter_class()(**method.options), seed
+        calls.load(self.adapter, device)
+
+    def predict(self, samples):
+        return calls.predict(self.adapter, samples, self.seed)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A folder of complete runs: treat as read-only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.runner, "WorkerProcess", InThisProcess)
+        return make_runs(tmp_path_factory)
+
+
+def make_runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    toy = Benchmark("toy", ToyDataset(6), (ToyProtocol(),))
+    for name in ("Good", "Bad"):
+        run(toy, MethodSpec(name, f"tests.toys:{name}"), {}, RunOptions(root=root))
+    data_root = tmp_path_factory.mktemp("data")
+    (data_root / "ball").mkdir()
+    (data_root / "ball" / "ball.txt").write_text("round")
+    dataset = BallDataset("real", str(data_root))
+    config = {
+        "bench": {
+            "_target_": "harness.benchmark.Benchmark",
+            "name": "ball",
+            "dataset": {"_target_": "tests.leaderboards.balls.BallDataset", "data": "auto", "data_root": "data"},
+            "protocols": [{"_target_": "tests.leaderboards.balls.BallProtocol"}],
+        },
+        "data": "auto",
+        "data_root": "data",
+    }
+    spec = MethodSpec("LargerBall", "tests.leaderboards.balls:LargerBall")
+    run(Benchmark("ball", dataset, (BallProtocol(),)), spec, config, RunOptions(root=root))
+    return root
+
+
+@pytest.fixture
+def runs_folder(finished, tmp_path):
+    """A copy of the complete runs that a test may damage."""
+    return shutil.copytree(finished, tmp_path / "runs")
