@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas
@@ -18,7 +19,49 @@ BAR_COLOUR = "#4c78a8"
 FALLBACK_COLOUR = "#9a9a9a"
 CHOSEN_COLOUR = "#f58518"
 LIGHTING = {"ambient": 0.5, "diffuse": 0.65, "specular": 0.12, "roughness": 0.7, "fresnel": 0.05}
-FACING = {"eye": {"x": 0.0, "y": 0.0, "z": 1.6}, "up": {"x": 0, "y": 1, "z": 0}, "center": {"x": 0, "y": 0, "z": 0}}
+DISTANCE = 1.8  # of the camera, in sizes of what it looks at: Plotly sees 0.83 of the distance in height
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What a scene shows: `bounds` (2, 3) are the corners of its box, `focus` (2, 3) of what the camera faces, mm."""
+
+    bounds: Array
+    focus: Array
+
+    @classmethod
+    def around(cls, surface: Surface, margin: float = 0.1) -> Frame:
+        """The whole surface with some room, the camera on its scored part if it has one."""
+        whole = _corners(surface.vertices)
+        room = margin * float((whole[1] - whole[0]).max())
+        scored = np.zeros(0, bool) if surface.errors is None else np.isfinite(surface.errors)
+        focus = _corners(surface.vertices[scored]) if scored.any() else whole
+        return cls(whole + np.array([[-room], [room]]), focus)
+
+    def scene(self) -> dict[str, object]:
+        """Plotly's scene: true proportions, the camera in front (+z) with y up."""
+        extent = self.bounds[1] - self.bounds[0]
+        unit = float(np.cbrt(extent.prod()))
+        # with ranges of its own, Plotly's aspectmode "data" would stretch a mesh to fill them
+        ratio = dict(zip("xyz", (extent / unit).tolist(), strict=True))
+        x, y, z = ((self.focus.mean(axis=0) - self.bounds.mean(axis=0)) / unit).tolist()
+        away = DISTANCE * float((self.focus[1] - self.focus[0])[:2].max()) / unit
+        return {
+            "aspectmode": "manual",
+            "aspectratio": ratio,
+            "camera": {
+                "eye": {"x": x, "y": y, "z": z + away},
+                "center": {"x": x, "y": y, "z": z},
+                "up": {"x": 0, "y": 1, "z": 0},
+            },
+            "dragmode": "orbit",
+            "bgcolor": "rgba(0,0,0,0)",
+            **{f"{name}axis": {"visible": False, "range": self.bounds[:, k].tolist()} for k, name in enumerate("xyz")},
+        }
+
+
+def _corners(points: Array) -> Array:
+    return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
 def score_bars(rows: pandas.DataFrame, unit: str, chosen: str | None = None) -> go.Figure:
@@ -51,15 +94,13 @@ def score_bars(rows: pandas.DataFrame, unit: str, chosen: str | None = None) -> 
     return figure
 
 
-def prediction_figure(surface: Surface, bounds: Array | None = None) -> go.Figure:
+def prediction_figure(surface: Surface, frame: Frame | None = None) -> go.Figure:
     """The predicted mesh, looked at from the front."""
-    return _figure(
-        [_plain(lighter(surface), PREDICTION_COLOUR, "prediction")], bounds_of([surface]) if bounds is None else bounds
-    )
+    return _figure([_plain(lighter(surface), PREDICTION_COLOUR, "prediction")], frame or Frame.around(surface))
 
 
 def error_figure(
-    scan: Surface, limit: float, unit: str, bounds: Array | None = None, overlay: Surface | None = None
+    scan: Surface, limit: float, unit: str, frame: Frame | None = None, overlay: Surface | None = None
 ) -> go.Figure:
     """The scan coloured by error, unscored parts in grey; optionally with the prediction over it, translucent.
 
@@ -67,13 +108,13 @@ def error_figure(
         scan: with errors.
         limit: upper end of the colour bar; larger errors have its last colour.
         unit: of the errors.
-        bounds: (2, 3) lower and upper corner of what is shown; the scan's own by default.
+        frame: what is shown, the same for all views of a sample; around the scan by default.
         overlay: the prediction in the scan's frame.
     """
     traces = error_traces(lighter(scan), limit, unit)
     if overlay is not None:
         traces.append(_plain(lighter(overlay), PREDICTION_COLOUR, "prediction", opacity=0.45))
-    return _figure(traces, bounds_of([scan]) if bounds is None else bounds)
+    return _figure(traces, frame or Frame.around(scan))
 
 
 def error_traces(scan: Surface, limit: float, unit: str) -> list[go.Mesh3d]:
@@ -99,14 +140,6 @@ def error_traces(scan: Surface, limit: float, unit: str) -> list[go.Mesh3d]:
     return traces
 
 
-def bounds_of(surfaces: Sequence[Surface], margin: float = 0.1) -> Array:
-    """(2, 3) lower and upper corner of the box around all surfaces, a little enlarged."""
-    points = np.concatenate([surface.vertices for surface in surfaces])
-    low, high = points.min(axis=0), points.max(axis=0)
-    room = margin * float((high - low).max())
-    return np.stack([low - room, high + room])
-
-
 def _plain(surface: Surface, colour: str, name: str, opacity: float = 1.0) -> go.Mesh3d:
     part, _ = _used(surface.vertices, surface.faces)
     return _mesh(part, name, color=colour, opacity=opacity, hoverinfo="name")
@@ -127,24 +160,13 @@ def _mesh(surface: Surface, name: str, **style: object) -> go.Mesh3d:
     )
 
 
-def _figure(traces: Sequence[go.Mesh3d], bounds: Array) -> go.Figure:
-    extent = bounds[1] - bounds[0]
-    # with ranges of its own, Plotly's aspectmode "data" would stretch a mesh to fill them
-    ratio = dict(zip("xyz", (extent / np.cbrt(extent.prod())).tolist(), strict=True))
-    axes = {f"{name}axis": {"visible": False, "range": bounds[:, k].tolist()} for k, name in enumerate("xyz")}
+def _figure(traces: Sequence[go.Mesh3d], frame: Frame) -> go.Figure:
     figure = go.Figure(list(traces))
     figure.update_layout(
         height=520,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
-        scene={
-            "aspectmode": "manual",
-            "aspectratio": ratio,
-            "camera": FACING,
-            "dragmode": "orbit",
-            "bgcolor": "rgba(0,0,0,0)",
-            **axes,
-        },
+        scene=frame.scene(),
         uirevision="keep",
     )
     return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit
-from harness.leaderboards.figures import bounds_of, error_figure, prediction_figure
+from harness.leaderboards.figures import Frame, error_figure, prediction_figure
 from harness.leaderboards.geometry import LIMITS, Surface, colour_limit
 from harness.leaderboards.material import aligned_surface, open_benchmark, picture, scan_surface
 from harness.leaderboards.runs import Run
@@ -73,15 +73,15 @@ def show_meshes(
         show_prediction(predicted, None)
         return
     limit, overlay = controls(run, protocol, region, unit)
-    bounds = bounds_of([scan])
+    frame = Frame.around(scan)
     if overlay:
-        show_scan(scan, limit, unit, bounds, predicted)
+        show_scan(scan, limit, unit, frame, predicted)
         return
     left, right = streamlit.columns(2)
     with left:
-        show_prediction(predicted, bounds)
+        show_prediction(predicted, frame)
     with right:
-        show_scan(scan, limit, unit, bounds, None)
+        show_scan(scan, limit, unit, frame, None)
 
 
 def controls(run: Run, protocol: str, region: str, unit: str) -> tuple[float, bool]:
@@ -95,20 +95,20 @@ def controls(run: Run, protocol: str, region: str, unit: str) -> tuple[float, bo
     return float(limit), overlay
 
 
-def show_prediction(predicted: Surface | None, bounds: Any) -> None:
+def show_prediction(predicted: Surface | None, frame: Frame | None) -> None:
     """The predicted mesh alone."""
     streamlit.markdown("**Prediction**")
     if predicted is None:
         streamlit.info("There is no predicted mesh for this sample.")
         return
-    streamlit.plotly_chart(prediction_figure(predicted, bounds), config=PLOT, key="prediction")
+    streamlit.plotly_chart(prediction_figure(predicted, frame), config=PLOT, key="prediction")
     streamlit.caption(f"{len(predicted.vertices):,} vertices, {len(predicted.faces):,} triangles")
 
 
-def show_scan(scan: Surface, limit: float, unit: str, bounds: Any, overlay: Surface | None) -> None:
+def show_scan(scan: Surface, limit: float, unit: str, frame: Frame, overlay: Surface | None) -> None:
     """The scan coloured by its distance to the prediction."""
     covered = "; the prediction over it, translucent" if overlay else ""
     streamlit.markdown(f"**Scan, coloured by its distance to the prediction** (grey: not scored{covered})")
-    streamlit.plotly_chart(error_figure(scan, limit, unit, bounds, overlay), config=PLOT, key="scan")
+    streamlit.plotly_chart(error_figure(scan, limit, unit, frame, overlay), config=PLOT, key="scan")
     scored = 0 if scan.errors is None else int((scan.errors == scan.errors).sum())
     streamlit.caption(f"{len(scan.vertices):,} vertices, {scored:,} of them scored. Drag to turn, scroll to zoom.")

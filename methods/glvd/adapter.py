@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
 from harness.methods.glvd.network import GLVD, MINI, PAPER
 from harness.methods.lvd.descent import DescentAdapter, Placed
+from torch import Tensor
 
 
 class Glvd(DescentAdapter):

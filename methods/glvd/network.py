@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
 from harness.methods.lvd.hourglass import FilterSizes, HourglassStack
 from harness.methods.lvd.network import POINT_SCALE, Features, ImageFilter, OwnRows, ViewCode, WeightNorm, encode
+from torch import Tensor, nn
+from torch.nn import functional
 
 KEYPOINTS = 68
 

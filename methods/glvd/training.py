@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
-
 from harness.methods.glvd.network import GLVD, MINI
 from harness.methods.lvd.descents import offset_loss, on_the_way
 from harness.methods.lvd.training import Lesson, TrainingSettings, prepare, start_network, train_descent
+from torch import Tensor
 
 __all__: Sequence[str] = ("TrainingSettings", "train")
 

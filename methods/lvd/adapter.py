@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from torch import Tensor
-
 from harness.methods.lvd.descent import DescentAdapter, Placed
 from harness.methods.lvd.network import LVD, MINI, PAPER
+from torch import Tensor
 
 
 class Lvd(DescentAdapter):

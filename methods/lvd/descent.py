@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from harness.methods.lvd.descents import LEAST_SPREAD, normalised_projection
+from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
+from harness.methods.lvd.modes import HeadFitter, head_signature, modes_of, same_head
+from harness.methods.lvd.network import landmark_clues
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -19,10 +23,6 @@ from harness.geometry.crop import Square, square_of_box, square_of_mask, square_
 from harness.geometry.placement import Pose, Sightings, facing_pose, find_pose, residuals
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
-from harness.methods.lvd.descents import LEAST_SPREAD, normalised_projection
-from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
-from harness.methods.lvd.modes import HeadFitter, head_signature, modes_of, same_head
-from harness.methods.lvd.network import landmark_clues
 from harness.samples import Camera, Prediction, Sample, View
 from harness.training import read_weights
 from harness.training_data import normalise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from torch import Tensor
 
 from harness.geometry.placement import Pose, Sightings, refine_pose, rotation_exponential
-from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from harness.training_data import Batch
 
 NOISE = (0.5, 2.0, 6.0, 15.0)  # millimetres

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
+from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
 from torch import Tensor, nn
 from torch.nn import functional
-
-from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
 
 POINT_SCALE = 50.0  # points enter the network divided by this
 CLUES = 3 * 68

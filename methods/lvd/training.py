@@ -9,10 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-
-from harness.heads.head import Head
-from harness.heads.procedural import procedural_head
 from harness.methods.lvd.descents import (
     Disturbance,
     look,
@@ -24,6 +20,10 @@ from harness.methods.lvd.descents import (
 from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks, landmark_loss
 from harness.methods.lvd.modes import head_signature, modes_of, starting_modes
 from harness.methods.lvd.network import LVD, MINI, OwnRows, landmark_clues
+from torch import Tensor, nn
+
+from harness.heads.head import Head
+from harness.heads.procedural import procedural_head
 from harness.training import Schedule, export_weights, fit
 from harness.training_data import Augmentation, Batch, TrainingSet
 from harness.training_pictures import PictureSettings, render_training_set

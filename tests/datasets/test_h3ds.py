@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness.datasets.h3ds import H3ds, decompose, read_cameras
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,7 +15,6 @@ from scipy.spatial.transform import Rotation
 
 from harness import DataError, HarnessError
 from harness.benchmark import DataKind
-from harness.datasets.h3ds import H3ds, decompose, read_cameras
 from harness.protocols.h3ds import H3DS_LANDMARKS
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"
@@ -75,7 +75,7 @@ def test_reads_samples_truth_and_repeated_views(root):
         (lambda f: (f / "image/img_0002.jpg").unlink(), r"incomplete: anna/image/img_0002\.jpg missing"),
         (lambda f: (f / "full_head.obj").unlink(), r"anna/full_head\.obj missing"),
         (lambda f: shutil.rmtree(f / "mask"), r"mask_0000\.png, .* missing"),
-        (lambda f: (f / "regions/nose.txt").write_text("99\n"), r"nose\.txt: vertex index 99, but the scan has .* 0..19"),
+        (lambda f: (f / "regions/nose.txt").write_text("99\n"), r"nose\.txt: vertex index 99, but .* 0..19"),
         (lambda f: (f / "regions/face.txt").write_text("-1\n"), r"face\.txt: vertex index -1"),
         (lambda f: (f / "regions/face.txt").write_text(""), r"face\.txt: is empty"),
         (lambda f: (f / "regions/face.txt").write_text("one\n"), r"face\.txt: expected one vertex index per line"),

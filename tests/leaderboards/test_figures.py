@@ -8,7 +8,7 @@ from harness.leaderboards.figures import (
     CHOSEN_COLOUR,
     FALLBACK_COLOUR,
     SCAN_GREY,
-    bounds_of,
+    Frame,
     error_figure,
     error_traces,
     prediction_figure,
@@ -66,22 +66,31 @@ def test_overlay_adds_the_prediction():
     np.testing.assert_allclose(np.abs(both.data[-1].x).max(), 88, atol=0.1)
 
 
-def test_camera_looks_at_the_face_with_y_up():
-    figure = prediction_figure(Surface(SCAN.vertices, SCAN.faces), bounds_of([scored_ball()], margin=0))
-    eye, up = figure.layout.scene.camera.eye, figure.layout.scene.camera.up
-    assert (eye.x, eye.y, up.x, up.y, up.z) == (0, 0, 0, 1, 0)
-    assert eye.z > 0
-    assert figure.layout.scene.xaxis.range == pytest.approx((-80, 80), abs=1)
+def to_scene(scene, point):
+    """Where Plotly puts a point: the box of all ranges is centred and has the sides `aspectratio`."""
+    ratio, ranges = scene.aspectratio, np.array([scene.xaxis.range, scene.yaxis.range, scene.zaxis.range])
+    share = (np.asarray(point) - ranges.mean(axis=1)) / (ranges[:, 1] - ranges[:, 0])
+    return share * [ratio.x, ratio.y, ratio.z]
+
+
+def test_camera_faces_the_middle_of_the_scored_part_with_y_up():
+    figure = prediction_figure(Surface(SCAN.vertices, SCAN.faces), Frame.around(scored_ball()))
+    camera = figure.layout.scene.camera
+    front = SCAN.vertices[FRONT]
+    middle = to_scene(figure.layout.scene, (front.min(axis=0) + front.max(axis=0)) / 2)
+    np.testing.assert_allclose([camera.center.x, camera.center.y, camera.center.z], middle, atol=1e-9)
+    assert (camera.eye.x, camera.eye.y) == (camera.center.x, camera.center.y)
+    assert camera.eye.z > to_scene(figure.layout.scene, (0, 0, 80))[2], "in front of the nose"
+    assert (camera.up.x, camera.up.y, camera.up.z) == (0, 1, 0)
 
 
 def test_meshes_are_not_stretched():
-    bounds = np.array([[-50.0, -200, -10], [50, 100, 10]])
-    for figure in (prediction_figure(scored_ball(), bounds), error_figure(scored_ball(), 5.0, "mm", bounds)):
-        scene = figure.layout.scene
-        assert scene.aspectmode == "manual"
-        ratio, ranges = scene.aspectratio, (scene.xaxis.range, scene.yaxis.range, scene.zaxis.range)
-        per_mm = [side / (high - low) for side, (low, high) in zip((ratio.x, ratio.y, ratio.z), ranges, strict=True)]
-        assert per_mm == pytest.approx([per_mm[0]] * 3)
+    long = Surface(SCAN.vertices * [1.0, 2.0, 0.5] + [300, 0, 0], SCAN.faces)
+    scene = prediction_figure(long).layout.scene
+    assert scene.aspectmode == "manual"
+    origin, *steps = (to_scene(scene, point) for point in ((0, 0, 0), (10, 0, 0), (0, 10, 0), (0, 0, 10)))
+    assert [np.linalg.norm(step - origin) for step in steps] == pytest.approx([np.linalg.norm(steps[0] - origin)] * 3)
+    assert scene.xaxis.range[0] < 220 < 380 < scene.xaxis.range[1]
 
 
 def test_large_mesh_gets_lighter_but_keeps_shape_and_errors():

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from harness.methods.glvd.network import GLVD, KEYPOINTS, MINI, RelativeEncoding
 from harness.methods.lvd.network import Features, OwnRows
 

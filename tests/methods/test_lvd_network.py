@@ -7,7 +7,6 @@ from types import ModuleType
 
 import pytest
 import torch
-
 from harness.methods.lvd.network import LVD, MINI, PAPER, Features, Sizes
 
 REFERENCE = Path(__file__).resolve().parents[2] / "../shared/reference/networks"

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from harness.methods.lvd.modes import POSE_DEVIATION, HeadFitter, head_signature, modes_of, same_head, starting_modes
 
 from harness.geometry.placement import rotation_exponential
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
-from harness.methods.lvd.modes import POSE_DEVIATION, HeadFitter, head_signature, modes_of, same_head, starting_modes
 
 
 @pytest.fixture(scope="module")
