@@ -19,7 +19,7 @@ BAR_COLOUR = "#4c78a8"
 FALLBACK_COLOUR = "#9a9a9a"
 CHOSEN_COLOUR = "#f58518"
 LIGHTING = {"ambient": 0.5, "diffuse": 0.65, "specular": 0.12, "roughness": 0.7, "fresnel": 0.05}
-DISTANCE = 1.8  # of the camera, in sizes of what it looks at: Plotly sees 0.83 of the distance in height
+DISTANCE = 2.1  # of the camera, in sizes of what it looks at: Plotly sees 0.83 of the distance in height
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,9 +35,9 @@ log = logging.getLogger(__name__)
 class LandmarkSettings:
     """Training of the landmark network: looser crops, since it also has to find the head in a whole mask."""
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=900))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=1500, learning_rate=3e-3))
     batch: int = 16
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(scale=(0.8, 1.8), shift=0.12, roll=20.0))
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(scale=(0.85, 1.6), shift=0.1, roll=15.0))
 
 
 @dataclass(frozen=True)
