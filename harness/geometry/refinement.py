@@ -24,27 +24,32 @@ class Refinement:
     Attributes:
         transform: maps the points onto the surface; rotation and translation only, on top of the initial one.
         iterations: steps tried.
-        rms: root mean square distance to the surface after it, in the unit of the points.
+        cost: mean Huber cost of the distances to the surface after it.
         last_step: the farthest that the last step moved any point.
         converged: whether that is below the tolerance.
     """
 
     transform: Similarity
     iterations: int
-    rms: float
+    cost: float
     last_step: float
     converged: bool
 
 
 def fit_rigid_to_surface(
-    points: Array, surface: ClosestPoints, initial: Similarity, max_iterations: int, tolerance: float
+    points: Array,
+    surface: ClosestPoints,
+    initial: Similarity,
+    max_iterations: int,
+    tolerance: float,
+    huber: float = np.inf,
 ) -> Refinement:
-    """Moves points rigidly until the sum of their squared distances to a surface stops falling.
+    """Moves points rigidly until the Huber cost of their distances to a surface stops falling.
 
-    Levenberg-Marquardt about the points' centroid. The squared distance to a triangle mesh is a quadratic function
-    of the point wherever its closest point stays on the same triangle, side or corner, and the steps use that
-    quadratic exactly: Gauss-Newton with the residual P (p - q), where q is the closest point and P removes the
-    directions in which q can follow p (two on a triangle, one on a side, none in a corner).
+    Iteratively reweighted Levenberg-Marquardt about the points' centroid. The squared distance to a triangle mesh is
+    a quadratic function of the point wherever its closest point stays on the same triangle, side or corner, and the
+    steps use that quadratic exactly: Gauss-Newton with the residual P (p - q), where q is the closest point and P
+    removes the directions in which q can follow p (two on a triangle, one on a side, none in a corner).
 
     Args:
         points: (N, 3), all of them used, equally weighted.
@@ -52,31 +57,41 @@ def fit_rigid_to_surface(
         initial: where to start.
         max_iterations: steps to try at most.
         tolerance: converged when a step moves no point farther than this, in the unit of the surface.
+        huber: distances d below it cost d^2 / 2, larger ones huber * (d - huber / 2), so that points without a
+            counterpart on the surface do not drag the fit; infinite for least squares.
     """
     transform, damping = initial, 0.0
     moved = transform.apply(points)
     closest = surface.query(moved)
-    cost, step = float(closest.distances @ closest.distances), np.inf
+    cost, step = _huber(closest.distances, huber), np.inf
     iterations = 0
     while iterations < max_iterations and step > tolerance and damping < _MAX_DAMPING:
         iterations += 1
         centre = moved.mean(axis=0)
-        motion = _step(moved - centre, closest, surface, damping, centre)
+        weights = np.minimum(1.0, huber / np.maximum(closest.distances, np.finfo(float).tiny))
+        motion = _step(moved - centre, closest, surface, weights, damping, centre)
         candidate = motion.compose(transform)
         new_points = candidate.apply(points)
         new_closest = surface.query(new_points)
-        new_cost = float(new_closest.distances @ new_closest.distances)
+        new_cost = _huber(new_closest.distances, huber)
         step = float(np.linalg.norm(new_points - moved, axis=1).max())
         if new_cost <= cost:
             transform, moved, closest, cost, damping = candidate, new_points, new_closest, new_cost, damping / 10
             damping = 0.0 if damping < 1e-3 else damping
         else:
             damping = max(1e-2, damping * 10)
-    rms = float(np.sqrt(cost / len(points)))
-    return Refinement(transform, iterations, rms, step, step <= tolerance)
+    return Refinement(transform, iterations, cost, step, step <= tolerance)
 
 
-def _step(arms: Array, closest: Closest, surface: ClosestPoints, damping: float, centre: Array) -> Similarity:
+def _huber(distances: Array, huber: float) -> float:
+    """Mean cost; see fit_rigid_to_surface."""
+    inner = np.minimum(distances, huber)
+    return float(np.mean(inner * (distances - 0.5 * inner)))
+
+
+def _step(
+    arms: Array, closest: Closest, surface: ClosestPoints, weights: Array, damping: float, centre: Array
+) -> Similarity:
     """One damped Gauss-Newton step: a small rotation about `centre`, from which `arms` (N, 3) reach, and a shift."""
     offsets = arms + centre - closest.points
     radius = float(np.sqrt((arms**2).sum(axis=1).mean())) or 1.0
@@ -87,9 +102,10 @@ def _step(arms: Array, closest: Closest, surface: ClosestPoints, damping: float,
     jacobian[:, 2, 0], jacobian[:, 2, 1] = y, -x
     jacobian[:, [0, 1, 2], [3, 4, 5]] = 1.0
     rows = jacobian.reshape(-1, 6)
-    normal_matrix = rows.T @ (_projectors(closest, surface) @ jacobian).reshape(-1, 6)
+    weighted = weights[:, None, None] * jacobian
+    normal_matrix = rows.T @ (_projectors(closest, surface) @ weighted).reshape(-1, 6)
     damped = normal_matrix + (damping + 1e-12) * np.trace(normal_matrix) / 6 * np.eye(6)
-    delta = -np.linalg.solve(damped, rows.T @ offsets.ravel())
+    delta = -np.linalg.solve(damped, weighted.reshape(-1, 6).T @ offsets.ravel())
     rotation = Rotation.from_rotvec(delta[:3] / radius).as_matrix()
     return Similarity(1.0, rotation, centre + delta[3:] - rotation @ centre)
 

@@ -29,9 +29,9 @@ class H3dsSurface(Protocol):
 
     1. Six landmarks fix a rotation and a translation (no scale, no reflection). A prediction that stands in the
        world frame and lacks landmarks starts where it is.
-    2. The scan's `face_sphere` vertices, all of them, are moved rigidly until the sum of their squared distances
-       to the predicted surface no longer falls. `face_sphere` rather than `face`, since the latter holds ears and
-       neck, which many methods do not model: points without a counterpart would drag the fit.
+    2. The scan's `face_sphere` vertices, all of them, are moved rigidly until the Huber cost of their distances to
+       the predicted surface no longer falls: squares below `huber`, then proportional to the distance, as the score
+       is. Least squares would let hair before the face, which no face method models, drag the fit by millimetres.
     3. "face" is the mean distance from `face_sphere` to the closest point of the predicted triangles, "head" the
        same from the whole scan, under the same alignment: one prediction, one pose.
 
@@ -41,6 +41,7 @@ class H3dsSurface(Protocol):
     Attributes:
         max_iterations: of the refinement.
         tolerance: the refinement has converged when a step moves no scan vertex farther than this, mm.
+        huber: where the cost of a distance turns from square to proportional, mm.
     """
 
     name: str = "h3ds_surface"
@@ -51,7 +52,8 @@ class H3dsSurface(Protocol):
     distance: str = "surface"
     regions: tuple[str, ...] = ("face", "head")
     max_iterations: int = 100
-    tolerance: float = 1e-5
+    tolerance: float = 1e-4
+    huber: float = 0.5
 
     def score(self, prediction: Prediction, truth: H3dsTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
@@ -76,7 +78,7 @@ class H3dsSurface(Protocol):
         start, diagnostics, warnings = _landmark_fit(truth, landmarks)
         surface = ClosestPoints(Mesh(prediction.vertices, prediction.faces), self.device)
         points = truth.scan.vertices[truth.vertex_ids("face")]
-        fit = fit_rigid_to_surface(points, surface, start, self.max_iterations, self.tolerance)
+        fit = fit_rigid_to_surface(points, surface, start, self.max_iterations, self.tolerance, self.huber)
         if not fit.converged:
             warnings.append(f"the alignment still moved by {fit.last_step:.2g} mm after {fit.iterations} iterations")
         values, per_point = {}, {}
@@ -88,7 +90,7 @@ class H3dsSurface(Protocol):
         diagnostics |= {
             "iterations": float(fit.iterations),
             "converged": float(fit.converged),
-            "rms": fit.rms,
+            "huber_cost": fit.cost,
             "vertices": float(len(prediction.vertices)),
             "faces_without_area": float(surface.dropped_faces),
         }

@@ -200,4 +200,4 @@ def test_unusable_predictions():
     assert unusable(eyes(90)) is None
 
 
-IDS = {"h3ds": "6bdd0cfe", "h3ds_surface": "1d67b1e6"}
+IDS = {"h3ds": "6bdd0cfe", "h3ds_surface": "a9bdc033"}
