@@ -46,10 +46,10 @@ def fit_rigid_to_surface(
 ) -> Refinement:
     """Moves points rigidly until the Huber cost of their distances to a surface stops falling.
 
-    Iteratively reweighted Levenberg-Marquardt about the points' centroid. The squared distance to a triangle mesh is
-    a quadratic function of the point wherever its closest point stays on the same triangle, side or corner, and the
-    steps use that quadratic exactly: Gauss-Newton with the residual P (p - q), where q is the closest point and P
-    removes the directions in which q can follow p (two on a triangle, one on a side, none in a corner).
+    Damped Newton steps about the points' centroid. The squared distance to a triangle mesh is a quadratic function of
+    the point wherever its closest point stays on the same triangle, side or corner, and the steps use that quadratic
+    exactly: residual P (p - q), where q is the closest point and P removes the directions in which q can follow p (two
+    on a triangle, one on a side, none in a corner).
 
     Args:
         points: (N, 3), all of them used, equally weighted.
@@ -68,8 +68,7 @@ def fit_rigid_to_surface(
     while iterations < max_iterations and step > tolerance and damping < _MAX_DAMPING:
         iterations += 1
         centre = moved.mean(axis=0)
-        weights = np.minimum(1.0, huber / np.maximum(closest.distances, np.finfo(float).tiny))
-        motion = _step(moved - centre, closest, surface, weights, damping, centre)
+        motion = _step(moved - centre, closest, surface, huber, damping, centre)
         candidate = motion.compose(transform)
         new_points = candidate.apply(points)
         new_closest = surface.query(new_points)
@@ -90,9 +89,9 @@ def _huber(distances: Array, huber: float) -> float:
 
 
 def _step(
-    arms: Array, closest: Closest, surface: ClosestPoints, weights: Array, damping: float, centre: Array
+    arms: Array, closest: Closest, surface: ClosestPoints, huber: float, damping: float, centre: Array
 ) -> Similarity:
-    """One damped Gauss-Newton step: a small rotation about `centre`, from which `arms` (N, 3) reach, and a shift."""
+    """One damped Newton step: a small rotation about `centre`, from which `arms` (N, 3) reach, and a shift."""
     offsets = arms + centre - closest.points
     radius = float(np.sqrt((arms**2).sum(axis=1).mean())) or 1.0
     x, y, z = (arms / radius).T
@@ -102,8 +101,12 @@ def _step(
     jacobian[:, 2, 0], jacobian[:, 2, 1] = y, -x
     jacobian[:, [0, 1, 2], [3, 4, 5]] = 1.0
     rows = jacobian.reshape(-1, 6)
+    weights = np.minimum(1.0, huber / np.maximum(closest.distances, np.finfo(float).tiny))
+    curvature = _projectors(closest, surface)
+    far = closest.distances > huber
+    curvature[far] -= _dyads(offsets[far])  # a cost proportional to the distance does not curve along it
     weighted = weights[:, None, None] * jacobian
-    normal_matrix = rows.T @ (_projectors(closest, surface) @ weighted).reshape(-1, 6)
+    normal_matrix = rows.T @ (curvature @ weighted).reshape(-1, 6)
     damped = normal_matrix + (damping + 1e-12) * np.trace(normal_matrix) / 6 * np.eye(6)
     delta = -np.linalg.solve(damped, weighted.reshape(-1, 6).T @ offsets.ravel())
     rotation = Rotation.from_rotvec(delta[:3] / radius).as_matrix()
