@@ -72,22 +72,22 @@ class RunFolder:
 
     # predictions ----------------------------------------------------------------------------------------------
 
-    def has_prediction(self, sample: Sample) -> bool:
+    def has_prediction(self, sample_id: str) -> bool:
         """Whether an answer, or the reason why there is none, is on disk."""
-        return self._prediction_file(sample).exists()
+        return self._prediction_file(sample_id).exists()
 
-    def keep_prediction(self, sample: Sample, prediction: Prediction) -> None:
+    def keep_prediction(self, sample_id: str, prediction: Prediction) -> None:
         """Writes one prediction."""
         arrays = {k: getattr(prediction, k) for k in ARRAY_FIELDS if getattr(prediction, k) is not None}
         if prediction.faces is not None:
             arrays["faces"] = prediction.faces.astype(np.int32)  # half of the file otherwise
         arrays |= {f"parameters/{name}": value for name, value in prediction.parameters.items()}
         state = {k: getattr(prediction, k) for k in ("in_world_frame", "failure", "detail")}
-        write_arrays(self._prediction_file(sample), {"state": np.array(json.dumps(state)), **arrays})
+        write_arrays(self._prediction_file(sample_id), {"state": np.array(json.dumps(state)), **arrays})
 
-    def prediction(self, sample: Sample) -> Prediction:
+    def prediction(self, sample_id: str) -> Prediction:
         """Reads one prediction back. Raises HarnessError if its file is damaged."""
-        path = self._prediction_file(sample)
+        path = self._prediction_file(sample_id)
         try:
             with np.load(path) as stored:
                 arrays = {k: stored[k] for k in ARRAY_FIELDS if k in stored}
@@ -96,14 +96,14 @@ class RunFolder:
         except Exception as error:  # zipfile, numpy and the contract each raise their own
             raise HarnessError(f"{path}: damaged ({error}); delete it and give the command again") from error
 
-    def _prediction_file(self, sample: Sample) -> Path:
-        return self.path / "predictions" / f"{sample.id}.npz"
+    def _prediction_file(self, sample_id: str) -> Path:
+        return self.path / "predictions" / f"{sample_id}.npz"
 
     # scores ---------------------------------------------------------------------------------------------------
 
-    def has_score(self, sample: Sample) -> bool:
+    def has_score(self, sample_id: str) -> bool:
         """Whether the sample has been scored."""
-        return self._score_file(sample.id).exists()
+        return self._score_file(sample_id).exists()
 
     def keep_score(self, sample: Sample, scores: Mapping[str, Score], fallbacks: Mapping[str, Score]) -> None:
         """Writes one sample's scores (protocol name -> Score), with the fall-back's where a protocol failed."""

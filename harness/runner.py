@@ -85,7 +85,7 @@ def predict_missing(folder: RunFolder, samples: Sequence[Sample], method: Method
     """Asks the method for every prediction that is not on disk; whole batches, so that a resumed run repeats them."""
     size = max(1, options.batch_size)
     batches = [samples[i : i + size] for i in range(0, len(samples), size)]
-    missing = [batch for batch in batches if not all(map(folder.has_prediction, batch))]
+    missing = [batch for batch in batches if not all(folder.has_prediction(sample.id) for sample in batch)]
     if not missing:
         return
     worker = WorkerProcess(method, options.device, options.seed, options.timeout_s)
@@ -93,16 +93,16 @@ def predict_missing(folder: RunFolder, samples: Sequence[Sample], method: Method
         for batch in tracked(missing, f"Predicting with {method.name}"):
             for sample, prediction in zip(batch, worker.predict(batch), strict=True):
                 report_failure(sample, prediction)
-                folder.keep_prediction(sample, prediction)
+                folder.keep_prediction(sample.id, prediction)
     finally:
         worker.close()
 
 
 def score_missing(folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark) -> None:
     """Scores every prediction that has no score on disk, under every protocol of the benchmark."""
-    missing = [sample for sample in samples if not folder.has_score(sample)]
+    missing = [sample for sample in samples if not folder.has_score(sample.id)]
     for sample in tracked(missing, f"Scoring on {benchmark.name}"):
-        prediction = folder.prediction(sample)
+        prediction = folder.prediction(sample.id)
         truth = benchmark.truth(sample)
         scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
         failed = [p for p in benchmark.protocols if scores[p.name].failure is not None]

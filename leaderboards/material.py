@@ -15,8 +15,7 @@ from harness.benchmark import Benchmark, Dataset
 from harness.errors import HarnessError
 from harness.geometry.mesh import Mesh
 from harness.protocols.base import Protocol
-from harness.run_folder import RunFolder
-from harness.samples import Array, Prediction, Sample, View
+from harness.samples import Array, Sample, View
 
 PICTURE_SIZE = 640
 
@@ -88,14 +87,9 @@ def check_place(target: str, folder: Path, kind: str) -> None:
         raise HarnessError(f"{folder}: the run read its data there, but it would be looked for in {expected}")
 
 
-def prediction(folder: RunFolder, sample_id: str) -> Prediction:
-    """The prediction for one sample, whether its data set is there or not. Raises HarnessError if damaged."""
-    return folder.prediction(Sample(sample_id, subject="", views=(View(np.zeros((1, 1, 3), np.uint8)),)))
-
-
 def aligned_surface(run: Run, sample_id: str, protocol: str) -> Surface | None:
     """The prediction in the scan's frame as a protocol placed it, else in its own; None if it has no mesh."""
-    answer = prediction(run.folder, sample_id)
+    answer = run.folder.prediction(sample_id)
     if answer.vertices is None or answer.faces is None:
         return None
     name = f"{protocol}/aligned"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from harness.methods.glvd.network import GLVD, MINI
-from harness.methods.lvd.descents import offset_loss, on_the_way
+from harness.methods.lvd.descents import descent_losses, on_the_way
 from harness.methods.lvd.training import Lesson, TrainingSettings, prepare, start_network, train_descent
 from torch import Tensor
 
@@ -43,9 +43,10 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
         own = torch.rand((len(start), 1, 1), generator=generator) < OWN_KEYPOINTS
         guides = torch.where(own, (start + step).detach(), start)
         moved = net.vertex_step(vertex, lesson.points, lesson.ids, guides)
+        keypoints = descent_losses(step, batch.landmarks - start, batch.landmarks)
         return {
-            "vertices": offset_loss(moved, lesson.truth - lesson.points),
-            "keypoints": offset_loss(step, batch.landmarks - start),
+            **descent_losses(moved, lesson.truth - lesson.points, lesson.truth),
+            **{f"keypoint {name}": value for name, value in keypoints.items()},
         }
 
     return train_descent(net, losses, shop, settings, folder, "python -m harness train method=glvd")

@@ -93,10 +93,24 @@ def on_the_way(truth: Tensor, template: Tensor, generator: torch.Generator) -> T
     return truth + share * (template - truth) + level * torch.randn(truth.shape, generator=generator)
 
 
-def offset_loss(found: Tensor, wanted: Tensor) -> Tensor:
-    """Mean absolute difference of offsets in millimetres, both limited to LARGEST_OFFSET."""
+def descent_losses(found: Tensor, wanted: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    """How far offsets (B, P, 3) `found` at some points are from those `wanted`, in millimetres.
+
+    `place`: the mean absolute difference, with both limited to LARGEST_OFFSET; three tenths of it. `shape`: the mean
+    absolute distance to the `truth` (B, P, 3) that is left after the rigid motion which fits best. Much of the first is
+    the placement's error, which hides the second where the network has seen few pictures.
+    """
     limit = LARGEST_OFFSET
-    return (found.clamp(-limit, limit) - wanted.clamp(-limit, limit)).abs().mean()
+    place = (found.clamp(-limit, limit) - wanted.clamp(-limit, limit)).abs().mean()
+    estimate = truth + found - wanted
+    middle, goal = estimate.mean(dim=1, keepdim=True), truth.mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        u, _, vt = torch.linalg.svd((estimate - middle).mT @ (truth - goal))
+        sign = torch.ones_like(vt[:, :1])
+        sign[:, 0, 2] = torch.det(u @ vt).sign()
+        rotation = (u * sign) @ vt
+    shape = ((estimate - middle) @ rotation + goal - truth).abs().mean()
+    return {"place": 0.3 * place, "shape": shape}
 
 
 def normalised_projection(projection: Tensor, size: int) -> Tensor:

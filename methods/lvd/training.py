@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from harness.methods.lvd.descents import (
     Disturbance,
+    descent_losses,
     look,
     normalised_projection,
-    offset_loss,
     on_the_way,
     placed,
 )
@@ -55,7 +55,7 @@ class TrainingSettings:
 
     pictures: PictureSettings = field(default_factory=PictureSettings)
     landmarks: LandmarkSettings = field(default_factory=LandmarkSettings)
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=2000))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4800, learning_rate=1.5e-3))
     images: int = 8
     points: int = 384
     threads: int = 1
@@ -201,6 +201,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
 
     def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
         features = net.encode(lesson.batch.images, lesson.projection, lesson.batch.rotation, lesson.clues)
-        return {"vertices": offset_loss(net.field(features, lesson.points, lesson.ids), lesson.points - lesson.truth)}
+        offsets = net.field(features, lesson.points, lesson.ids)
+        return descent_losses(-offsets, lesson.truth - lesson.points, lesson.truth)
 
     return train_descent(net, losses, shop, settings, folder, "python -m harness train method=lvd")
