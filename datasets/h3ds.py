@@ -22,6 +22,7 @@ from scipy.linalg import rq
 from harness.benchmark import Access, Dataset
 from harness.data import locate
 from harness.errors import ContractError, DataError, HarnessError
+from harness.files import read_arrays
 from harness.geometry.mesh import read_mesh
 from harness.protocols.h3ds import H3DS_LANDMARKS, H3dsTruth
 from harness.samples import Array, Camera, Sample, View
@@ -106,7 +107,9 @@ class H3ds(Dataset):
 
     def files(self) -> Sequence[Path]:
         """Scans, annotations, and the images and masks of the view sets asked for."""
-        return [self.folder / "version.txt", *(p for name in self.scenes for p in self._subject_files(name))]
+        config = self.folder / "config.toml"
+        version = config if config.is_file() else self.folder / "version.txt"
+        return [version, *(p for name in self.scenes for p in self._subject_files(name))]
 
     def _sample(self, name: str, size: int, cameras: dict[int, tuple[Array, Array]]) -> Sample:
         return Sample(
@@ -197,13 +200,16 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def read_cameras(path: Path) -> dict[int, tuple[Array, Array]]:
     """Image index -> (world_mat (4, 4), scale_mat (4, 4)); the official reader uses scale_mat_0 for all."""
-    try:
-        with np.load(path) as stored:
-            scale = np.asarray(stored["scale_mat_0"], dtype=np.float64)
-            names = [name for name in stored.files if name.startswith("world_mat_") and name[10:].isdigit()]
-            return {int(name[10:]): (np.asarray(stored[name], dtype=np.float64), scale) for name in names}
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path}: cannot be read as H3DS cameras ({error}); {REMEDY}") from None
+    stored = read_arrays(path)
+    if "scale_mat_0" not in stored:
+        raise DataError(f"{path}: has no scale_mat_0; {REMEDY}")
+    names = [name for name in stored if name.startswith("world_mat_") and name[10:].isdigit()]
+    for name in ("scale_mat_0", *names):
+        matrix = stored[name]
+        if matrix.shape != (4, 4) or not np.issubdtype(matrix.dtype, np.number) or not np.isfinite(matrix).all():
+            raise DataError(f"{path}: {name}: expected a finite (4, 4) matrix, found {matrix.tolist()}; {REMEDY}")
+    scale = stored["scale_mat_0"].astype(np.float64)
+    return {int(name[10:]): (stored[name].astype(np.float64), scale) for name in names}
 
 
 def decompose(world_mat: Array, width: int, height: int) -> Camera:

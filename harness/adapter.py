@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.samples import Prediction, Sample
@@ -29,6 +30,10 @@ class MethodAdapter(ABC):
     unit: str
     paper: ClassVar[str] = ""
     family: ClassVar[str] = "other"
+
+    def files(self) -> Sequence[Path]:
+        """Files that the answers depend on besides the code (weights, stored answers): a change makes another run."""
+        return ()
 
     @abstractmethod
     def load(self, device: torch.device) -> None:

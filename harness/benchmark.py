@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -85,8 +86,14 @@ class Benchmark:
             raise HarnessError(f"bench {self.name}: protocols {names} must be at least one, each with its own name")
 
     def samples(self) -> Sequence[Sample]:
-        """All samples, in a fixed order."""
-        return self.dataset.samples()
+        """All samples, in a fixed order. Raises HarnessError if there is none, or two share an id."""
+        samples = self.dataset.samples()
+        if not samples:
+            raise HarnessError(f"bench {self.name}: selects no sample of {self.dataset.folder}")
+        repeated = [name for name, count in Counter(sample.id for sample in samples).items() if count > 1]
+        if repeated:
+            raise HarnessError(f"bench {self.name}: selects samples more than once: {', '.join(repeated[:5])}")
+        return samples
 
     def truth(self, sample: Sample) -> Any:
         """The ground truth of one sample."""

@@ -55,6 +55,10 @@ def main(arguments: list[str] | None = None) -> None:
     except HarnessError as error:
         console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(2)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        console.print(f"[bold red]error:[/] {escape(where)}{error.strerror or error}", soft_wrap=True, highlight=False)
+        sys.exit(2)
     except KeyboardInterrupt:
         console.print("Stopped. What was computed is kept: the same command goes on from here.")
         sys.exit(130)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import MISSING as MISSING_TYPE
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.utils import instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
@@ -114,18 +116,46 @@ def benchmark(config: DictConfig) -> Benchmark:
     Raises:
         HarnessError: as the data set raises it, or the configuration cannot be instantiated.
     """
-    node = OmegaConf.create({"bench": config.bench, "data": config.data, "data_root": config.data_root})
-    OmegaConf.resolve(node)
-    target = node.bench
-    arguments = {key: target[key] for key in ("_target_", "name", "dataset", "protocols")}
     try:
+        target = plain(config)["bench"]
+        arguments = {key: target[key] for key in ("_target_", "name", "dataset", "protocols")}
         built: Benchmark = instantiate(arguments, _convert_="all")
+    except KeyError as error:
+        raise HarnessError(f"bench: its configuration lacks {error}") from None
     except Exception as error:  # Hydra wraps whatever the target raised
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, HarnessError):
+        cause: BaseException = error
+        while not isinstance(cause, HarnessError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        raise (cause if cause is not None else HarnessError(f"bench: {error}")) from None
+        if isinstance(cause, HarnessError):
+            raise cause from None
+        raise HarnessError(f"bench: {type(cause).__name__}: {cause}") from error
     return built
+
+
+def training_settings(train: Callable[..., Any], chosen: DictConfig) -> Any:
+    """The settings dataclass that a method's `train` function takes first, with the user's choices put in.
+
+    Raises:
+        HarnessError: a key that the settings do not have, or a value of the wrong type.
+    """
+    kind = next(iter(get_type_hints(train).values()))
+    settings = OmegaConf.structured(kind)
+    OmegaConf.set_readonly(settings, False)
+    try:
+        return OmegaConf.to_object(_merged(settings, chosen))
+    except OmegaConfBaseException as error:
+        raise HarnessError(f"settings: {error}".partition("\n")[0]) from None
+
+
+def _merged(settings: DictConfig, chosen: DictConfig) -> DictConfig:
+    """Merges key by key: OmegaConf keeps frozen dataclasses read-only, each on its own."""
+    for key, value in chosen.items():
+        if OmegaConf.is_dict(value):
+            OmegaConf.set_readonly(settings[key], False)
+            _merged(settings[key], value)
+        else:
+            settings[key] = value
+    return settings
 
 
 def run_options(config: DictConfig) -> RunOptions:

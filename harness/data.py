@@ -39,7 +39,7 @@ def locate(dataset: type[Dataset], data: str, data_root: str | Path) -> Location
     Args:
         dataset: whose files.
         data: "real" (never falls back), "mirror" (always), "auto" (real where it is there, and says which).
-        data_root: folder with one sub-folder per data set.
+        data_root: folder with one sub-folder per data set; a mirror that was copied there is not real data.
 
     Raises:
         DataError: `data` is "real" and there is nothing there.
@@ -48,7 +48,7 @@ def locate(dataset: type[Dataset], data: str, data_root: str | Path) -> Location
     if data not in ("auto", "real", "mirror"):
         raise HarnessError(f"data={data}: expected auto, real or mirror")
     folder = Path(data_root).expanduser().resolve() / dataset.name
-    there = folder.is_dir() and any(folder.iterdir())
+    there = folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).exists()
     if data == "real" and not there:
         raise DataError(
             f"{folder}: no real {dataset.name} data here. Access is {dataset.access.value} ({dataset.ask_at}); "
@@ -69,12 +69,18 @@ def mirror_folder(dataset: type[Dataset]) -> Path:
 def ensure_mirror(dataset: type[Dataset]) -> Path:
     """Returns the mirror's folder; writes it first if it is not there (once, also with several processes)."""
     folder = mirror_folder(dataset)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not mirror_is_intact(dataset):
-            if folder.exists():
-                log.warning("%s: differs from what was written; writing it again", folder)
-            _write_mirror(dataset, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not mirror_is_intact(dataset):
+                if folder.exists():
+                    log.warning("%s: differs from what was written; writing it again", folder)
+                _write_mirror(dataset, folder)
+    except OSError as error:
+        raise HarnessError(
+            f"{folder}: the mirror could not be written ({error.strerror or error}). Make room, or set HARNESS_CACHE "
+            "to a folder that can be written"
+        ) from error
     return folder
 
 
@@ -96,7 +102,7 @@ def _write_mirror(dataset: type[Dataset], folder: Path) -> None:
 def mirror_is_intact(dataset: type[Dataset]) -> bool:
     """Whether the mirror is there and its content has the digest noted when it was written."""
     folder = mirror_folder(dataset)
-    return (folder / MANIFEST).exists() and bool(read_json(folder / MANIFEST)["digest"] == _digest(folder))
+    return (folder / MANIFEST).exists() and bool(read_json(folder / MANIFEST).get("digest") == _digest(folder))
 
 
 def _digest(folder: Path) -> str:

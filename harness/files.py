@@ -7,13 +7,16 @@ import hashlib
 import io
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.errors import DataError, HarnessError
+from harness.samples import Array
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -56,6 +59,19 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
+
+
+def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Array]:
+    """Named arrays of an .npz, those of `names` that are there or all; object arrays are refused.
+
+    Raises:
+        DataError: the file is missing, damaged or holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in (stored.files if names is None else names) if name in stored.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read as named arrays ({error or type(error).__name__})") from None
 
 
 def digest(content: str | bytes) -> str:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import hydra
+import torch
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from harness import catalogue, config
 from harness.errors import HarnessError
+from harness.files import digest
 from harness.method import MethodSpec, load_object
 from harness.report import print_runs
 from harness.run_folder import RunFolder
 from harness.runner import run
+from harness.stored_predictions import StoredPredictions
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,7 @@ def start(command: str, arguments: list[str]) -> None:
 
     def job(configuration: DictConfig) -> None:
         try:
+            check_complete(configuration)
             folder = JOBS[command](configuration)
         except HarnessError as error:
             failed.append(error)
@@ -46,8 +54,13 @@ def start(command: str, arguments: list[str]) -> None:
         if folder is not None:
             finished.append(folder)
 
-    sys.argv = [f"python -m harness {command}", *arguments]
-    hydra.main(version_base="1.3", config_path=str(catalogue.CONFIGS), config_name=command)(job)()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors and ends the process by itself
+    with tempfile.TemporaryDirectory() as scratch:  # Hydra notes each multirun's configuration
+        sys.argv = [f"python -m harness {command}", *arguments, f"hydra.sweep.dir={scratch}"]
+        try:
+            hydra.main(version_base="1.3", config_path=str(catalogue.CONFIGS), config_name=command)(job)()
+        except (HydraException, OmegaConfBaseException) as error:
+            failed.append(HarnessError(f"{error}. See python -m harness {command} --help"))
     if finished:
         print_runs(finished)
     if failed:
@@ -61,6 +74,8 @@ def prepare(arguments: list[str]) -> list[str]:
     of several in a multirun. Options come out before overrides: Hydra's parser refuses them mixed.
     """
     config_dir = _option(arguments, ("--config-dir", "-cd"))
+    if config_dir is not None and not Path(config_dir).is_dir():
+        raise HarnessError(f"--config-dir {config_dir}: no such folder")
     prepared = []
     for argument in arguments:
         group, equals, value = argument.partition("=")
@@ -74,6 +89,13 @@ def _is_override(argument: str) -> bool:
     return argument.startswith(("+", "~")) or (not argument.startswith("-") and "=" in argument)
 
 
+def check_complete(configuration: DictConfig) -> None:
+    """Raises HarnessError that names the keys which need a value and have none."""
+    missing = [str(key) for key in OmegaConf.missing_keys(configuration)]
+    if missing:
+        raise HarnessError(f"{', '.join(f'{key}=VALUE' for key in sorted(missing))}: required, see --help")
+
+
 def require_choices(command: str, arguments: list[str]) -> None:
     """Raises HarnessError that lists the names if the command needs a method or a bench and none is given."""
     needed = {key.name for key in fields(config.SCHEMAS[command])} & set(catalogue.GROUPS)
@@ -84,11 +106,13 @@ def require_choices(command: str, arguments: list[str]) -> None:
 
 def _choice(group: str, name: str, config_dir: str | None) -> str:
     if group == "method" and ":" in name:
-        short = name.rpartition(":")[2]
-        place = name.rpartition(":")[0]
+        place, _, short = name.rpartition(":")
+        if short in catalogue.entries("method", config_dir):
+            raise HarnessError(f"{name}: there is a method {short} already; give the class another name")
         adapter = f"{Path(place).resolve()}:{short}" if place.endswith(".py") else name
-        ConfigStore.instance().store(short, {"name": short, "adapter": adapter, "options": {}}, group="method")
-        return short
+        key = f"{short}_{digest(adapter)}"
+        ConfigStore.instance().store(key, {"name": short, "adapter": adapter, "options": {}}, group="method")
+        return key
     catalogue.check(group, name, config_dir)
     return name
 
@@ -114,7 +138,9 @@ def _evaluate(configuration: DictConfig) -> RunFolder:
         adapter="harness.stored_predictions:StoredPredictions",
         options={"folder": str(folder), "unit": configuration.unit},
     )
-    return run(config.benchmark(configuration), method, config.plain(configuration), config.run_options(configuration))
+    bench = config.benchmark(configuration)
+    StoredPredictions(**method.options).expect(bench.samples())
+    return run(bench, method, config.plain(configuration), config.run_options(configuration))
 
 
 def _train(configuration: DictConfig) -> None:
@@ -123,7 +149,8 @@ def _train(configuration: DictConfig) -> None:
         raise HarnessError(f"method {method.name}: cannot be trained here (its configuration has no `training`)")
     folder = Path(configuration.folder or Path("training") / method.name)
     train = load_object(method.training)
-    weights = train(config.plain(configuration.settings), folder, config.resolve_device(configuration.device))
+    settings = config.training_settings(train, configuration.settings)
+    weights = train(settings, folder, torch.device(config.resolve_device(configuration.device)))
     log.info("Weights: %s. Try them with method.options.weights=%s", weights, weights)
 
 

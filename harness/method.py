@@ -53,18 +53,12 @@ class MethodSpec:
                 f"method {self.name}: {self.adapter} does not take options {dict(self.options)}: {error}"
             ) from None
 
-    def source_digest(self) -> str:
-        """A digest of the adapter's code and shipped weights.
-
-        For a native method: the code of all native methods, which share parts, and the files it ships; for a user's
-        class: its one file.
-        """
-        cls = self.adapter_class()
-        file = Path(inspect.getfile(cls)).resolve()
-        if not cls.__module__.startswith("harness.methods."):
-            return digest_files([file], file.parent)
-        methods = file.parents[1]
-        return digest_files([*methods.rglob("*.py"), *file.parent.glob("*.safetensors")], methods)
+    def digests(self) -> dict[str, str]:
+        """What the answers depend on: digests of the adapter's source file and of each file that it declares."""
+        adapter = self.build()
+        source = Path(inspect.getfile(type(adapter))).resolve()
+        declared = {str(path): digest_files([path], path.parent) for path in adapter.files() if path.is_file()}
+        return {"source": digest_files([source], source.parent), **declared}
 
 
 def load_object(reference: str) -> Any:

@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from harness.files import digest, digest_files
+
 PACKAGES = ("face-recon-harness", "numpy", "scipy", "torch", "warp-lang", "trimesh", "hydra-core", "pillow")
 
 
@@ -16,14 +18,31 @@ def environment(device: str) -> dict[str, Any]:
     """Versions, git commit and hardware of this process, as plain JSON values."""
     return {
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": packages(),
         "git": git_state(Path(__file__).parent),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "device": device,
-        "accelerator": accelerator_name() if device.startswith("cuda") else None,
+        "accelerator": accelerator_name(device) if device.startswith("cuda") else None,
     }
+
+
+def code_digest() -> str:
+    """A digest of the harness's own code: methods, data sets and protocols included."""
+    import harness.datasets
+    import harness.methods
+
+    total = []
+    for package in (harness, harness.methods, harness.datasets):
+        folder = Path(str(package.__file__)).parent
+        total.append(digest_files(folder.rglob("*.py"), folder))
+    return digest(" ".join(total))
+
+
+def packages() -> dict[str, str | None]:
+    """Versions of the packages that numbers depend on."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def version(package: str) -> str | None:
@@ -43,7 +62,9 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         ).stdout.strip()
 
     try:
-        return {"commit": git("rev-parse", "HEAD"), "modified": bool(git("status", "--porcelain", "-uno"))}
+        if git("ls-files", "runner.py") != "runner.py":
+            return None  # installed below some other repository
+        return {"commit": git("rev-parse", "HEAD"), "modified": bool(git("status", "--porcelain", "."))}
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -58,8 +79,8 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor()
 
 
-def accelerator_name() -> str | None:
-    """The first CUDA device's name, None where there is none."""
+def accelerator_name(device: str) -> str | None:
+    """The CUDA device's name, None where there is none."""
     import torch
 
-    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+    return torch.cuda.get_device_name(torch.device(device)) if torch.cuda.is_available() else None

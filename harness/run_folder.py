@@ -12,20 +12,26 @@ from __future__ import annotations
 
 import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 from filelock import FileLock, Timeout
 
-from harness.errors import HarnessError
-from harness.files import read_json, write_arrays, write_atomically, write_json
+from harness.errors import ContractError, DataError, HarnessError
+from harness.files import read_arrays, read_json, write_arrays, write_atomically, write_json
 from harness.protocols.base import Score
 from harness.samples import Array, Prediction, Sample
 
 SCHEMA = 1
+COLUMNS = {"value": pyarrow.float64(), "fallback": pyarrow.float64(), "failure": pyarrow.string()}
+ROW_FIELDS = {
+    *("protocol", "protocol_id", "region", "unit", "value", "value_dropping_failures"),
+    *("evaluated", "expected", "std_subjects"),
+}
 ARRAY_FIELDS = ("vertices", "faces", "landmarks", "landmarks_2d", "label_map")
 
 
@@ -53,14 +59,19 @@ class RunFolder:
 
     def lock(self) -> FileLock:
         """Held while the run is worked on. Raises HarnessError if another process holds it."""
-        self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
+            self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
         except Timeout:
             raise HarnessError(
                 f"{self.path}: another process is working on this very run; wait for it, then give the command again"
             ) from None
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise HarnessError(f"{self.path}: cannot be written ({why}); name another with output=PATH") from error
+        for left_over in self.path.rglob(".*.tmp"):  # of a process that was killed while it wrote
+            left_over.unlink(missing_ok=True)
         return lock
 
     def manifest(self) -> dict[str, Any]:
@@ -89,12 +100,9 @@ class RunFolder:
         """Reads one prediction back. Raises HarnessError if its file is damaged."""
         path = self._prediction_file(sample_id)
         try:
-            with np.load(path) as stored:
-                arrays = {k: stored[k] for k in ARRAY_FIELDS if k in stored}
-                parameters = {k.removeprefix("parameters/"): stored[k] for k in stored if k.startswith("parameters/")}
-                return Prediction(**arrays, parameters=parameters, **json.loads(str(stored["state"])))
-        except Exception as error:  # zipfile, numpy and the contract each raise their own
-            raise HarnessError(f"{path}: damaged ({error}); delete it and give the command again") from error
+            return read_prediction(path)
+        except (DataError, ContractError) as error:
+            raise HarnessError(f"{error}. Delete {path} and give the command again") from error
 
     def _prediction_file(self, sample_id: str) -> Path:
         return self.path / "predictions" / f"{sample_id}.npz"
@@ -123,7 +131,10 @@ class RunFolder:
 
     def score(self, sample_id: str) -> dict[str, Any]:
         """One sample's record: `subject`, `condition`, and per protocol values, fall-back, failure, diagnostics."""
-        record: dict[str, Any] = json.loads(str(self.surfaces(sample_id, ["record"])["record"]))
+        stored = self.surfaces(sample_id, ["record"])
+        if "record" not in stored:
+            raise HarnessError(f"{self._score_file(sample_id)}: has no record; delete it and give the command again")
+        record: dict[str, Any] = json.loads(str(stored["record"]))
         return record
 
     def surfaces(self, sample_id: str, names: Sequence[str]) -> dict[str, Array]:
@@ -132,12 +143,10 @@ class RunFolder:
         `<protocol>/aligned` is (V, 3) float32, the prediction in the scan's frame; `<protocol>/<region>/ids` and
         `.../distances` are the scored scan vertices and their distances. Raises HarnessError on a damaged file.
         """
-        path = self._score_file(sample_id)
         try:
-            with np.load(path) as stored:
-                return {name: stored[name] for name in names if name in stored}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise HarnessError(f"{path}: damaged ({error}); delete it and give the command again") from None
+            return read_arrays(self._score_file(sample_id), names)
+        except DataError as error:
+            raise HarnessError(f"{error}; delete it and give the command again") from None
 
     def _score_file(self, sample_id: str) -> Path:
         return self.path / "scores" / f"{sample_id}.npz"
@@ -146,11 +155,10 @@ class RunFolder:
 
     def finish(self, table: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> None:
         """Writes `scores.parquet` and, last, `summary.json`."""
-        import pyarrow
-        import pyarrow.parquet
-
         sink = pyarrow.BufferOutputStream()
-        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in table]), sink)
+        columns = dict.fromkeys(name for row in table for name in row)
+        arrays = {name: pyarrow.array([row.get(name) for row in table], COLUMNS.get(name)) for name in columns}
+        pyarrow.parquet.write_table(pyarrow.table(arrays), sink)
         write_atomically(self.path / "scores.parquet", sink.getvalue().to_pybytes())
         write_json(self.path / "summary.json", summary)
 
@@ -162,6 +170,32 @@ class RunFolder:
         """The finished run's summary."""
         summary: dict[str, Any] = read_json(self.path / "summary.json")
         return summary
+
+
+def condition(row: Mapping[str, Any]) -> dict[str, str | int]:
+    """The part of a summary row that says which samples it is about, e.g. {"views": 3}."""
+    return {key: value for key, value in row.items() if key not in ROW_FIELDS}
+
+
+def in_words(what: Mapping[str, str | int]) -> str:
+    """A condition as a heading: "1 view", "3 views", "challenge selfie"; empty where there is none."""
+    words = [
+        f"{value} view{'' if value == 1 else 's'}" if key == "views" else f"{key} {value}"
+        for key, value in what.items()
+    ]
+    return ", ".join(words)
+
+
+def read_prediction(path: Path) -> Prediction:
+    """Reads what `RunFolder.keep_prediction` wrote. Raises DataError or ContractError if it is something else."""
+    stored = read_arrays(path)
+    try:
+        state = json.loads(str(stored.get("state", "{}")))
+        parameters = {k.removeprefix("parameters/"): v for k, v in stored.items() if k.startswith("parameters/")}
+        arrays: dict[str, Any] = {k: stored[k] for k in ARRAY_FIELDS if k in stored}
+        return Prediction(**arrays, parameters=parameters, **state)
+    except (TypeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: is not a stored prediction ({error})") from None
 
 
 def _plain(score: Score, fallback: Score | None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from harness import provenance
 from harness.adapter import MethodAdapter
 from harness.benchmark import Benchmark
+from harness.errors import HarnessError
 from harness.fallback import mean_face
 from harness.files import digest, digest_files, write_json
 from harness.isolation.process import WorkerProcess
@@ -34,7 +35,7 @@ Records = dict[str, dict[str, Any]]  # sample id -> protocol name -> what RunFol
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run; none of it may change a number except `device` and `seed`, which are part of the run's identity.
+    """How to run. All but the folders are part of the run's identity.
 
     Attributes:
         root: folder of all runs; this one gets a sub-folder named after bench, data, method and identity.
@@ -51,6 +52,12 @@ class RunOptions:
     seed: int = 0
     batch_size: int = 1
     timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise HarnessError(f"batch_size={self.batch_size}: expected at least 1")
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise HarnessError(f"timeout_s={self.timeout_s}: expected a positive number of seconds")
 
 
 def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], options: RunOptions) -> RunFolder:
@@ -76,8 +83,8 @@ def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], option
         predict_missing(folder, samples, method, options)
         score_missing(folder, samples, benchmark)
         records = {sample.id: folder.score(sample.id)["protocols"] for sample in samples}
-        folder.finish(score_table(records, samples, benchmark), summarise(records, samples, benchmark, manifest))
         write_json(folder.path / "finished.json", {"finished": now()})
+        folder.finish(score_table(records, samples, benchmark), summarise(records, samples, benchmark, manifest))
     return folder
 
 
@@ -105,17 +112,19 @@ def score_missing(folder: RunFolder, samples: Sequence[Sample], benchmark: Bench
         prediction = folder.prediction(sample.id)
         truth = benchmark.truth(sample)
         scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
-        failed = [p for p in benchmark.protocols if scores[p.name].failure is not None]
-        folder.keep_score(
-            sample, scores, {p.name: p.score(mean_face(), truth) for p in failed if p.fallback == "mean_face"}
-        )
+        failed = [p for p in benchmark.protocols if scores[p.name].failure is not None and p.fallback == "mean_face"]
+        folder.keep_score(sample, scores, {p.name: score(p, mean_face(), truth) for p in failed})
 
 
 def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:
-    """Scores one prediction; a failed one gives a failed score."""
+    """Scores one prediction; a failed one gives a failed score, and so does one that no protocol foresaw."""
     if prediction.failure is not None:
         return Score.failed(prediction.failure, prediction.detail)
-    return protocol.score(prediction, truth)
+    try:
+        return protocol.score(prediction, truth)
+    except Exception as error:  # whatever it is, it must not keep the other samples from their scores
+        log.exception("%s could not score a prediction", protocol.name)
+        return Score.failed("crash", f"{protocol.name} raised {type(error).__name__}: {error}")
 
 
 def score_table(records: Records, samples: Sequence[Sample], benchmark: Benchmark) -> list[dict[str, Any]]:
@@ -158,6 +167,8 @@ def summarise(
         "bench": benchmark.name,
         "data": benchmark.dataset.kind.value,
         "dataset_version": benchmark.dataset.version,
+        "data_digest": manifest["data_digest"],
+        "samples_digest": digest(" ".join(sample.id for sample in samples)),
         "meaning": {protocol.id: protocol.describe() for protocol in benchmark.protocols},
         "rows": rows,
     }
@@ -183,9 +194,10 @@ def describe(
     dataset = benchmark.dataset
     adapter: type[MethodAdapter] = method.adapter_class()
     what = {
-        "harness": provenance.version("face-recon-harness"),
+        "code": provenance.code_digest(),
+        "packages": provenance.packages(),
         "method": {"name": method.name, "adapter": method.adapter, "options": dict(method.options)},
-        "method_digest": method.source_digest(),
+        "method_digests": method.digests(),
         "bench": benchmark.name,
         "data": {"kind": dataset.kind.value, "version": dataset.version},
         "data_digest": digest_files(dataset.files(), dataset.folder),

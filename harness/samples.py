@@ -208,6 +208,9 @@ class Prediction:
     def __post_init__(self) -> None:
         if self.failure is not None and self.failure not in FAILURE_REASONS:
             raise ContractError(f"prediction.failure: {self.failure!r} is not one of {', '.join(FAILURE_REASONS)}")
+        answers = (self.vertices, self.faces, self.landmarks, self.landmarks_2d, self.label_map)
+        if self.failure is not None and (self.parameters or any(answer is not None for answer in answers)):
+            raise ContractError(f"prediction: failed ({self.failure}) but carries an answer; it is one or the other")
         if (self.vertices is None) != (self.faces is None):
             raise ContractError("prediction: vertices and faces belong together; one of them is missing")
         if self.vertices is not None:

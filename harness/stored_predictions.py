@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 from harness.adapter import MethodAdapter
 from harness.errors import ContractError, DataError, HarnessError
 from harness.geometry.mesh import read_mesh
-from harness.run_folder import ARRAY_FIELDS
+from harness.run_folder import read_prediction
 from harness.samples import Array, Prediction, Sample
 
 if TYPE_CHECKING:
@@ -32,8 +31,19 @@ class StoredPredictions(MethodAdapter):
         if not self.folder.is_dir():
             raise HarnessError(f"predictions={folder}: no such folder")
 
+    def files(self) -> Sequence[Path]:
+        """Every file of the folder."""
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
     def load(self, device: torch.device) -> None:
         """Nothing to load."""
+
+    def expect(self, samples: Sequence[Sample]) -> None:
+        """Raises HarnessError if the folder holds an answer to none of the samples: it is hardly the one meant."""
+        suffixes = (*MESHES, ".npz")
+        if not any((self.folder / f"{sample.id}{suffix}").exists() for sample in samples for suffix in suffixes):
+            names = ", ".join(f"{sample.id}.ply" for sample in samples[:3])
+            raise HarnessError(f"{self.folder}: holds no prediction; expected files such as {names} (or .obj, .npz)")
 
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
         """A sample without a file fails as `missing`, an unreadable file as `bad_mesh`."""
@@ -43,7 +53,7 @@ class StoredPredictions(MethodAdapter):
         own = self.folder / f"{name}.npz"
         try:
             if own.exists():
-                return _read_own(own)
+                return read_prediction(own)
             for path in (self.folder / f"{name}{suffix}" for suffix in MESHES):
                 if path.exists():
                     mesh, landmarks = read_mesh(path), self._landmarks(name)
@@ -58,16 +68,6 @@ class StoredPredictions(MethodAdapter):
             if path.exists():
                 try:
                     return np.asarray(read(path), dtype=np.float64)
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, EOFError) as error:
                     raise DataError(f"{path}: expected 68 rows of x y z ({error})") from None
         return None
-
-
-def _read_own(path: Path) -> Prediction:
-    try:
-        with np.load(path) as stored:
-            arrays = {k: stored[k] for k in ARRAY_FIELDS if k in stored}
-            state = json.loads(str(stored["state"])) if "state" in stored else {}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from None
-    return Prediction(**arrays, **state)

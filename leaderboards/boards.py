@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.leaderboards.runs import Run, condition, in_words
+from harness.leaderboards.runs import Run
 
 from harness.errors import HarnessError
+from harness.run_folder import condition, in_words
 
 
 @dataclass(frozen=True, order=True)

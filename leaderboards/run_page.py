@@ -8,11 +8,12 @@ import pandas
 import streamlit
 from harness.leaderboards.facts import run_facts
 from harness.leaderboards.figures import score_bars
-from harness.leaderboards.runs import Run, Unlisted, condition, in_words, sample_table
+from harness.leaderboards.runs import Run, Unlisted, sample_table
 from harness.leaderboards.sample_view import show_sample
 from harness.leaderboards.tables import badge, banner, facts_html
 
 from harness.errors import HarnessError
+from harness.run_folder import condition, in_words
 
 
 def show_run(key: str, runs: Sequence[Run], unlisted: Sequence[Unlisted]) -> None:

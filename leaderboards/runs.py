@@ -13,7 +13,7 @@ from typing import Any
 import pandas
 
 from harness.errors import HarnessError
-from harness.run_folder import RunFolder
+from harness.run_folder import ROW_FIELDS, RunFolder
 
 DEPTH = 4  # folders below the runs folder in which a run may stand
 MANIFEST_FIELDS: dict[str, set[str]] = {
@@ -24,10 +24,6 @@ MANIFEST_FIELDS: dict[str, set[str]] = {
     "method": {"name", "adapter", "options"},
     "data": {"kind", "version"},
     "environment": {"python", "packages", "git", "system", "cpu", "cores", "accelerator"},
-}
-ROW_FIELDS = {
-    *("protocol", "protocol_id", "region", "unit", "value", "value_dropping_failures"),
-    *("evaluated", "expected", "std_subjects"),
 }
 TABLE_FIELDS = {
     *("sample", "subject", "protocol", "protocol_id", "region", "value", "fallback", "failure", "detail", "warnings")
@@ -169,20 +165,6 @@ def sample_table(run: Run) -> pandas.DataFrame:
     if table.empty:
         raise HarnessError(f"{path}: holds no sample; delete summary.json and run again")
     return table
-
-
-def condition(row: dict[str, Any]) -> dict[str, str | int]:
-    """The part of a summary row that says which samples it is about, e.g. {"views": 3}."""
-    return {key: value for key, value in row.items() if key not in ROW_FIELDS}
-
-
-def in_words(what: dict[str, str | int]) -> str:
-    """A condition as a heading: "1 view", "3 views", "challenge selfie"; empty where there is none."""
-    words = [
-        f"{value} view{'' if value == 1 else 's'}" if key == "views" else f"{key} {value}"
-        for key, value in what.items()
-    ]
-    return ", ".join(words)
 
 
 def _run_paths(root: Path) -> Iterator[Path]:

@@ -12,12 +12,15 @@ class Summary:
 
     path = "somewhere"
 
-    def __init__(self, method="a", data="real", version="1", protocol_id="aaaa", value=1.0, **row):
-        filled = {"region": "face", "views": 1, "evaluated": 4, "expected": 4, "value_dropping_failures": value, **row}
+    def __init__(self, method="a", data="real", version="1", protocol_id="aaaa", value=1.0, samples="all", **row):
+        filled = {"region": "face", "evaluated": 4, "expected": 4, "value_dropping_failures": value, **row}
         self._summary = {
             "bench": "h3ds",
             "data": data,
             "dataset_version": version,
+            "data_digest": f"content of {version}",
+            "samples_digest": samples,
+            "identity": f"{method}{len(method)}",
             "method": method,
             "meaning": {protocol_id: f"what {protocol_id} means"},
             "rows": [{"protocol": "p", "protocol_id": protocol_id, "unit": "mm", "value": value, **filled}],
@@ -38,8 +41,10 @@ def test_same_everything_shares_a_table():
 
 
 def test_kinds_versions_and_protocols_are_kept_apart():
-    text = printed(Summary(), Summary(data="mirror"), Summary(version="2"), Summary(protocol_id="bbbb"))
-    assert text.count("coverage") == 4
+    text = printed(
+        Summary(), Summary(data="mirror"), Summary(version="2"), Summary(protocol_id="bbbb"), Summary(samples="some")
+    )
+    assert text.count("coverage") == 5
     assert "MIRROR: synthetic stand-in" in text
     assert "what bbbb means" in text
 
@@ -54,3 +59,12 @@ def test_failures_show_both_values_and_the_coverage():
 def test_a_value_that_could_not_be_computed_is_no_number():
     text = printed(Summary(value=None, evaluated=0, value_dropping_failures=None))
     assert "not computed (none)" in text
+
+
+def test_two_runs_of_one_method_can_be_told_apart():
+    text = printed(Summary("a"), Summary("a"))
+    assert text.count("a a1") == 2
+
+
+def test_any_condition_is_named():
+    assert "face challenge selfie" in " ".join(printed(Summary(challenge="selfie")).split())

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,3 +170,63 @@ def test_manifest_says_what_ran(tmp_path):
     assert manifest["protocols"]["toy_distance"]["id"] == ToyProtocol().id
     assert json.loads(manifest["protocols"]["toy_distance"]["canonical"])["unit"] == "mm"
     assert {"python", "packages", "git", "cpu", "cores", "device"} <= set(manifest["environment"])
+
+
+def test_a_protocol_that_raises_costs_the_sample_its_score_only(tmp_path):
+    class Raising(ToyProtocol):
+        def score(self, prediction, truth):
+            if truth == 2:
+                raise ValueError("deliberate")
+            return super().score(prediction, truth)
+
+    bench = Benchmark("toy", ToyDataset(4), (Raising(),))
+    rows = table(run(bench, MethodSpec("Good", "tests.toys:Good"), {}, RunOptions(root=tmp_path)))
+    assert [row["failure"] for row in rows] == [None, None, "crash", None]
+    assert rows[2]["value"] is None
+
+
+def test_changed_predictions_are_another_run(tmp_path):
+    stored = tmp_path / "stored"
+    shutil.copytree(go(tmp_path, "Good").path / "predictions", stored)
+    spec = MethodSpec(
+        "elsewhere", "harness.stored_predictions:StoredPredictions", {"folder": str(stored), "unit": "mm"}
+    )
+    bench = Benchmark("toy", ToyDataset(6), (ToyProtocol(),))
+    before = run(bench, spec, {}, RunOptions(root=tmp_path))
+    shutil.copy(stored / "s0001.npz", stored / "s0000.npz")
+    after = run(bench, spec, {}, RunOptions(root=tmp_path))
+    assert after.path != before.path
+    assert table(after)[0]["value"] != table(before)[0]["value"]
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"timeout_s": -1.0}, {"timeout_s": 0.0}])
+def test_senseless_options_are_refused(tmp_path, options):
+    with pytest.raises(HarnessError, match=next(iter(options))):
+        go(tmp_path, "Good", **options)
+
+
+def test_no_sample_and_repeated_samples_are_refused(tmp_path):
+    class Twice(ToyDataset):
+        def samples(self):
+            return [*super().samples(), *super().samples()]
+
+    for dataset, words in ((ToyDataset(0), "no sample"), (Twice(2), "more than once: s0000, s0001")):
+        bench = Benchmark("toy", dataset, (ToyProtocol(),))
+        with pytest.raises(HarnessError, match=words):
+            run(bench, MethodSpec("Good", "tests.toys:Good"), {}, RunOptions(root=tmp_path))
+
+
+def test_damaged_files_are_named(tmp_path):
+    folder = go(tmp_path, "Good")
+    (folder.path / "summary.json").unlink()
+    (folder.path / "scores/s0002.npz").write_bytes(b"")
+    with pytest.raises(HarnessError, match=r"scores/s0002\.npz.*delete it"):
+        go(tmp_path, "Good")
+    (folder.path / "scores/s0002.npz").unlink()
+    assert final_bytes(go(tmp_path, "Good")) == final_bytes(folder)
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(HarnessError, match="cannot be written"):
+        go(tmp_path, "Good", output=tmp_path / "file" / "run")

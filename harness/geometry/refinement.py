@@ -107,7 +107,8 @@ def _step(
     curvature[far] -= _dyads(offsets[far])  # a cost proportional to the distance does not curve along it
     weighted = weights[:, None, None] * jacobian
     normal_matrix = rows.T @ (curvature @ weighted).reshape(-1, 6)
-    damped = normal_matrix + (damping + 1e-12) * np.trace(normal_matrix) / 6 * np.eye(6)
+    scale = np.einsum("ni,ni->", rows, weighted.reshape(-1, 6)) / 6  # unlike the curvature it is never zero
+    damped = normal_matrix + (damping + 1e-9) * scale * np.eye(6)
     delta = -np.linalg.solve(damped, weighted.reshape(-1, 6).T @ offsets.ravel())
     rotation = Rotation.from_rotvec(delta[:3] / radius).as_matrix()
     return Similarity(1.0, rotation, centre + delta[3:] - rotation @ centre)

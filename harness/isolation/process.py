@@ -16,6 +16,8 @@ from harness.samples import Prediction, Sample
 
 log = logging.getLogger(__name__)
 
+LOAD_LIMIT_S = 1800.0  # only where a time limit is asked for at all: large weights on a slow disk take their time
+
 
 class WorkerProcess:
     """Runs one method's adapter in a child process, which is started on first use and again after a death.
@@ -67,12 +69,13 @@ class WorkerProcess:
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, self._method, self._device, self._seed), daemon=True
-        )
+        self._process = context.Process(target=_serve, args=(theirs, self._method, self._device, self._seed))
         self._process.start()
         theirs.close()
         try:
+            if self._timeout_s is not None and not self._pipe.poll(max(LOAD_LIMIT_S, self._timeout_s)):
+                self._stop()
+                raise HarnessError(f"method {self._method.name}: load() did not end within {LOAD_LIMIT_S:g} s")
             trouble = self._pipe.recv()
         except EOFError:
             raise HarnessError(f"method {self._method.name}: its process {self._cause_of_death()} in load()") from None

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ SCORING_FAILURES = (
     "no_landmarks",  # the alignment needs landmarks that the prediction does not have
     "no_alignment",  # the landmarks or vertices do not determine the alignment
 )
+
+
+LARGEST_COORDINATE = 1e7  # millimetres: ten kilometres from the origin nothing can be computed to a micrometre
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +133,22 @@ class Protocol(ABC):
     fallback: str = "mean_face"
     device: str = field(default="cpu", compare=False)
 
+    computes: ClassVar[tuple[str, ...]] = ()
+    """Fields that the subclass's code implements in one way only, that of their default."""
+    knows_regions: ClassVar[tuple[str, ...]] = ()
+    """Regions that the subclass can score; empty for any."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "regions", tuple(self.regions))
         if not self.regions:
             raise ContractError(f"protocol {self.name}: has no region")
+        if self.knows_regions and not set(self.regions) <= set(self.knows_regions):
+            raise ContractError(f"protocol {self.name}.regions: {self.regions}, expected some of {self.knows_regions}")
+        for f in fields(self):
+            if f.name in self.computes and getattr(self, f.name) != f.default:
+                raise ContractError(
+                    f"protocol {self.name}.{f.name}: {getattr(self, f.name)!r}, but only {f.default!r} is implemented"
+                )
         for key, words in WORDS.items():
             if getattr(self, key) not in words:
                 raise ContractError(f"protocol {self.name}.{key}: {getattr(self, key)!r} is not one of {list(words)}")
@@ -268,6 +283,8 @@ def unusable(prediction: Prediction) -> Score | None:
         return Score.failed(prediction.failure, prediction.detail)
     if prediction.vertices is None or prediction.faces is None:
         return Score.failed("bad_mesh", "the prediction has no mesh; this protocol needs vertices and faces")
+    if np.abs(prediction.vertices).max() > LARGEST_COORDINATE:
+        return Score.failed("bad_mesh", f"a vertex is more than {LARGEST_COORDINATE:g} mm from the origin")
     return None
 
 

@@ -29,6 +29,11 @@ H3DS_LANDMARKS = {
     "right_lips": 48,
     "left_lips": 54,
 }
+COMPUTES = (
+    *("alignment", "scale", "reflection", "distance", "direction", "statistic", "expression", "track", "unit"),
+    "aggregation",
+)
+"""Fields of the two H3DS protocols that have one implementation each."""
 NEEDED_LANDMARKS = "the prediction lacks one of the landmarks " + ", ".join(
     f"{name} ({index})" for name, index in H3DS_LANDMARKS.items()
 )
@@ -75,7 +80,7 @@ class H3dsTruth:
 
     def vertex_ids(self, region: str) -> Array:
         """The scan's vertices that region "face" (face_sphere) or "head" (all) of a score is measured on."""
-        return self.regions["face_sphere"] if region == "face" else np.arange(len(self.scan.vertices))
+        return {"face": self.regions["face_sphere"], "head": np.arange(len(self.scan.vertices))}[region]
 
 
 def predicted_landmarks(prediction: Prediction) -> Array | None:
@@ -116,6 +121,14 @@ class H3ds(Protocol):
     regions: tuple[str, ...] = ("face", "head")
     icp_iterations: int = 20
     icp_tolerance: float = 1e-5
+
+    computes = COMPUTES
+    knows_regions = ("face", "head")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.official and (self.icp_iterations, self.icp_tolerance) != (20, 1e-5):
+            raise ContractError("protocol h3ds: official ICP stops at 20 iterations or 1e-5 mm^2; set official=False")
 
     def score(self, prediction: Prediction, truth: H3dsTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""

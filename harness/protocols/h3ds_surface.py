@@ -14,7 +14,7 @@ from harness.geometry.closest import ClosestPoints
 from harness.geometry.mesh import Mesh
 from harness.geometry.refinement import fit_rigid_to_surface
 from harness.protocols.base import Protocol, Score, check_plausible, unusable
-from harness.protocols.h3ds import H3DS_LANDMARKS, NEEDED_LANDMARKS, H3dsTruth, predicted_landmarks
+from harness.protocols.h3ds import COMPUTES, H3DS_LANDMARKS, NEEDED_LANDMARKS, H3dsTruth, predicted_landmarks
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -51,9 +51,12 @@ class H3dsSurface(Protocol):
     reflection: bool = False
     distance: str = "surface"
     regions: tuple[str, ...] = ("face", "head")
-    max_iterations: int = 100
+    max_iterations: int = 300
     tolerance: float = 1e-4
     huber: float = 0.5
+
+    computes = COMPUTES
+    knows_regions = ("face", "head")
 
     def score(self, prediction: Prediction, truth: H3dsTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
@@ -80,7 +83,8 @@ class H3dsSurface(Protocol):
         points = truth.scan.vertices[truth.vertex_ids("face")]
         fit = fit_rigid_to_surface(points, surface, start, self.max_iterations, self.tolerance, self.huber)
         if not fit.converged:
-            warnings.append(f"the alignment still moved by {fit.last_step:.2g} mm after {fit.iterations} iterations")
+            moved = f"still moved by {fit.last_step:.2g} mm after {fit.iterations} iterations"
+            raise AlignmentError(f"the fit of the scan to the predicted surface {moved}")
         values, per_point = {}, {}
         for region in self.regions:
             ids = truth.vertex_ids(region)
@@ -89,7 +93,6 @@ class H3dsSurface(Protocol):
             per_point[region] = (ids.astype(np.int32), distances.astype(np.float32))
         diagnostics |= {
             "iterations": float(fit.iterations),
-            "converged": float(fit.converged),
             "huber_cost": fit.cost,
             "vertices": float(len(prediction.vertices)),
             "faces_without_area": float(surface.dropped_faces),

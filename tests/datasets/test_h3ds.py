@@ -35,6 +35,12 @@ def write_scan(path, vertices, faces):
     path.write_text("\n".join(lines) + "\n")
 
 
+def cameras(folder, **changed):
+    with np.load(folder / "cameras.npz") as stored:
+        kept = dict(stored)
+    np.savez(folder / "cameras.npz", **{**kept, **changed})
+
+
 @pytest.fixture
 def root(tmp_path):
     """A data root with one subject in the official layout."""
@@ -82,8 +88,12 @@ def test_reads_samples_truth_and_repeated_views(root):
         (lambda f: (f / "landmarks.txt").write_text("right_eye 1\n"), r"landmarks\.txt: lacks left_eye"),
         (lambda f: (f / "landmarks.txt").write_text("right_eye\n"), r"landmarks\.txt: expected lines"),
         (lambda f: np.savez(f / "cameras.npz", scale_mat_0=np.eye(4)), r"cameras\.npz: has no world_mat_1"),
-        (lambda f: np.savez(f / "cameras.npz", world_mat_0=np.eye(4)), r"cameras\.npz: cannot be read .*scale_mat_0"),
+        (lambda f: np.savez(f / "cameras.npz", world_mat_0=np.eye(4)), r"cameras\.npz: has no scale_mat_0"),
         (lambda f: (f / "cameras.npz").write_bytes(b"zip?"), r"cameras\.npz: cannot be read"),
+        (lambda f: (f / "cameras.npz").write_bytes(b""), r"cameras\.npz: cannot be read"),
+        (lambda f: (f / "cameras.npz").write_bytes((f / "cameras.npz").read_bytes()[:700]), r"cameras\.npz: cannot be"),
+        (lambda f: cameras(f, world_mat_1=np.full((4, 4), np.nan)), r"cameras\.npz: world_mat_1: expected a finite"),
+        (lambda f: cameras(f, world_mat_1=np.eye(3)), r"cameras\.npz: world_mat_1: expected a finite \(4, 4\)"),
         (lambda f: (f / "full_head.obj").write_text("v 0 0 nan\n"), r"full_head\.obj"),
         (lambda f: (f / "full_head.obj").write_text("# nothing\n"), r"full_head\.obj"),
         (lambda f: (f.parent / "config.toml").write_text("version = 1"), r"config\.toml: is not in H3DS's schema"),

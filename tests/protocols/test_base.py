@@ -47,17 +47,16 @@ def test_ids_are_what_they_were():
     "change",
     [
         {"version": 2},
-        {"scale": "none"},
         {"icp_iterations": 50},
-        {"track": "shared"},
         {"regions": ("face",)},
         {"fallback": "none"},
     ],
 )
 def test_any_other_field_is_another_protocol(change):
-    other = replace(H3ds(), **change)
-    assert other.id != H3ds().id and other != H3ds()
-    differences = H3ds().differences(other)
+    plain = H3ds(official=False)
+    other = replace(plain, **change)
+    assert other.id != plain.id and other != plain
+    differences = plain.differences(other)
     assert len(differences) == 1 and differences[0].startswith(next(iter(change)).replace("_", " "))
 
 
@@ -79,6 +78,14 @@ def test_words_for_a_reader():
     assert "reflection: yes in h3ds, no in h3ds_surface" in differences
     assert "icp iterations: 20 in h3ds, not applicable in h3ds_surface" in differences
     assert H3ds().differences(H3ds()) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": "none"}, {"reflection": False}, {"regions": ("nose",)}, {"icp_iterations": 1}, {"unit": "m"}]
+)
+def test_what_is_not_computed_cannot_be_claimed(change):
+    with pytest.raises(ContractError, match="h3ds"):
+        replace(H3ds(), **change)
 
 
 def test_unknown_words_are_refused():
@@ -200,4 +207,4 @@ def test_unusable_predictions():
     assert unusable(eyes(90)) is None
 
 
-IDS = {"h3ds": "6bdd0cfe", "h3ds_surface": "a9bdc033"}
+IDS = {"h3ds": "6bdd0cfe", "h3ds_surface": "b842ee11"}
