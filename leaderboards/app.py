@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import streamlit
+
 from harness.leaderboards.board_page import show_boards
 from harness.leaderboards.run_page import show_run
 from harness.leaderboards.runs import find_runs

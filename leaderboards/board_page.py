@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit
+
 from harness.leaderboards.boards import Board, make_boards
 from harness.leaderboards.runs import Run, Unlisted
 from harness.leaderboards.tables import banner, board_html, board_title, failure_note, unlisted_html

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.leaderboards.runs import Run
-
 from harness.errors import HarnessError
+from harness.leaderboards.runs import Run
 from harness.run_folder import condition, in_words
 
 

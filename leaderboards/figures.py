@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 import plotly.graph_objects as go
-from harness.leaderboards.geometry import Surface, lighter
 
+from harness.leaderboards.geometry import Surface, lighter
 from harness.samples import Array
 
 ERROR_COLOURS = "Turbo"

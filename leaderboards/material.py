@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness.leaderboards.geometry import Surface, with_errors
-from harness.leaderboards.runs import Run
 from PIL import Image
 
 from harness.benchmark import Benchmark, Dataset
 from harness.errors import HarnessError
 from harness.geometry.mesh import Mesh
+from harness.leaderboards.geometry import Surface, with_errors
+from harness.leaderboards.runs import Run
 from harness.protocols.base import Protocol
 from harness.samples import Array, Sample, View
 

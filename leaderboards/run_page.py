@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import pandas
 import streamlit
+
+from harness.errors import HarnessError
 from harness.leaderboards.facts import run_facts
 from harness.leaderboards.figures import score_bars
 from harness.leaderboards.runs import Run, Unlisted, sample_table
 from harness.leaderboards.sample_view import show_sample
 from harness.leaderboards.tables import badge, banner, facts_html
-
-from harness.errors import HarnessError
 from harness.run_folder import condition, in_words
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit
+
+from harness.benchmark import Benchmark
+from harness.errors import HarnessError
 from harness.leaderboards.figures import Frame, error_figure, prediction_figure
 from harness.leaderboards.geometry import LIMITS, Surface, colour_limit
 from harness.leaderboards.material import aligned_surface, open_benchmark, picture, scan_surface
 from harness.leaderboards.runs import Run
-
-from harness.benchmark import Benchmark
-from harness.errors import HarnessError
 from harness.samples import Sample
 
 MOST_PICTURES = 9

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness.datasets.h3ds import H3ds, decompose, read_cameras
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from harness import DataError, HarnessError
 from harness.benchmark import DataKind
+from harness.datasets.h3ds import H3ds, decompose, read_cameras
 from harness.protocols.h3ds import H3DS_LANDMARKS
 
 SHARED = Path(__file__).resolve().parents[2] / "../shared"

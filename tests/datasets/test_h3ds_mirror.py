@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 import tomllib
-from harness.datasets import h3ds_mirror as mirror
 from PIL import Image
 from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
+from harness.datasets import h3ds_mirror as mirror
 from harness.geometry.closest import ClosestPoints
 from harness.geometry.mesh import Mesh, read_mesh
 from harness.heads.procedural import procedural_head

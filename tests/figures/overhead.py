@@ -1,4 +1,4 @@
-"""What the harness itself costs: python -m tests.figures.overhead.
+"""What the harness itself costs: `python -m tests.figures.overhead`.
 
 Runs an adapter that returns one and the same face-sized mesh under a scorer that does nothing, over 100 and over
 5,000 samples, each in a fresh process, and prints milliseconds per sample and the peak memory of both.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from harness.leaderboards.runs import Run
 
 from harness import MethodAdapter, Prediction, Sample, View
 from harness.benchmark import Access, DataKind, Dataset
 from harness.geometry.mesh import Mesh
+from harness.leaderboards.runs import Run
 from harness.protocols.base import Score
 from harness.run_folder import RunFolder
 from tests.toys import ToyProtocol

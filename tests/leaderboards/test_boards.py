@@ -3,10 +3,10 @@
 from itertools import product
 
 import pytest
-from harness.leaderboards.boards import keys_of, make_board, make_boards
-from harness.leaderboards.tables import board_html, board_title, failure_note
 
 from harness import HarnessError
+from harness.leaderboards.boards import keys_of, make_board, make_boards
+from harness.leaderboards.tables import board_html, board_title, failure_note
 from tests.leaderboards.balls import memory_run
 
 

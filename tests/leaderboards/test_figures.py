@@ -4,6 +4,7 @@ import numpy as np
 import pandas
 import pytest
 import trimesh
+
 from harness.leaderboards.figures import (
     CHOSEN_COLOUR,
     FALLBACK_COLOUR,
@@ -15,7 +16,6 @@ from harness.leaderboards.figures import (
     score_bars,
 )
 from harness.leaderboards.geometry import LIMITS, Surface, colour_limit, lighter, with_errors
-
 from tests.leaderboards.balls import FRONT, SCAN
 
 

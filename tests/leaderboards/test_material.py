@@ -5,10 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
-from harness.leaderboards.material import aligned_surface, check_targets, open_benchmark, picture, scan_surface
-from harness.leaderboards.runs import find_runs
 
 from harness import HarnessError
+from harness.leaderboards.material import aligned_surface, check_targets, open_benchmark, picture, scan_surface
+from harness.leaderboards.runs import find_runs
 from harness.samples import View
 from tests.leaderboards.balls import FRONT, SCAN
 

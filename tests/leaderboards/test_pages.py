@@ -4,10 +4,11 @@ import json
 import sys
 from pathlib import Path
 
-import harness.leaderboards
 import pytest
-from harness.leaderboards.runs import find_runs
 from streamlit.testing.v1 import AppTest
+
+import harness.leaderboards
+from harness.leaderboards.runs import find_runs
 
 APP = Path(harness.leaderboards.__file__).parent / "app.py"
 

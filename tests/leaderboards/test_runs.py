@@ -5,9 +5,9 @@ import shutil
 
 import pandas
 import pytest
-from harness.leaderboards.runs import condition, find_runs, in_words, sample_table
 
 from harness import HarnessError
+from harness.leaderboards.runs import condition, find_runs, in_words, sample_table
 
 
 def only(root, method):

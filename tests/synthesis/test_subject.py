@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from harness.datasets import h3ds_mirror
 from scipy.spatial.transform import Rotation
 
+from harness.datasets import h3ds_mirror
 from harness.errors import ContractError
 from harness.heads.procedural import procedural_head
 from harness.synthesis.hair import STYLES
