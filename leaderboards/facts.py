@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from harness.leaderboards.runs import Run
@@ -15,7 +16,7 @@ def run_facts(run: Run) -> dict[str, str]:
         "Method": f"{method['name']} ({method['adapter']})",
         "Paper": manifest["paper"] or "none",
         "Options": _pairs(method["options"]) or "none",
-        "Method's source digest": manifest["method_digest"],
+        "Digests of the method": ", ".join(f"{Path(k).name} {v}" for k, v in manifest["method_digests"].items()),
         "Benchmark": f"{manifest['bench']}, {len(manifest['samples'])} samples",
         "Data": f"{manifest['data']['kind']}, version {manifest['data']['version']} ({manifest['access']})",
         "Data folder": manifest["data_folder"],

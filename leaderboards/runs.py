@@ -18,7 +18,7 @@ from harness.run_folder import ROW_FIELDS, RunFolder
 DEPTH = 4  # folders below the runs folder in which a run may stand
 MANIFEST_FIELDS: dict[str, set[str]] = {
     "manifest": {
-        *("method", "method_digest", "bench", "data", "data_digest", "data_folder", "access", "samples", "protocols"),
+        *("method", "method_digests", "bench", "data", "data_digest", "data_folder", "access", "samples", "protocols"),
         *("device", "seed", "batch_size", "timeout_s", "identity", "paper", "config", "environment", "started"),
     },
     "method": {"name", "adapter", "options"},

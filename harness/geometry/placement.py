@@ -103,18 +103,23 @@ def refine_pose(model: Tensor, seen: Sightings, start: Pose, iterations: int = 2
 
 def _normal_equations(model: Tensor, seen: Sightings, pose: Pose, width: float) -> tuple[Tensor, Tensor]:
     """Gauss-Newton matrix (B, 6, 6) and gradient (B, 6) over a turn about the model's origin and a shift."""
-    turned, image = _project(model, seen, pose)
-    depth = image[..., 2].clamp_min(1e-6)
-    pixel = image[..., :2] / depth[..., None]
+    by_turn, by_world = pose_derivatives(model, seen, pose)
     error = residuals(model, seen, pose)
-    camera = seen.projection[:, :, None, :, :3]
-    by_world = (camera[..., :2, :] - pixel[..., None] * camera[..., 2:, :]) / depth[..., None, None]
-    by_turn = by_world @ -_cross_matrix(turned)[:, None]
     jacobian = torch.cat([by_turn, by_world], dim=-1) / seen.spread[..., None, None]
     weight = 1 / (1 + error.square().sum(dim=-1) / width**2)
     weighted = (jacobian * weight[..., None, None]).flatten(1, 3)
     jacobian, error = jacobian.flatten(1, 3), error.flatten(1, 3)
     return weighted.mT @ jacobian, (weighted.mT @ error[..., None])[..., 0]
+
+
+def pose_derivatives(model: Tensor, seen: Sightings, pose: Pose) -> tuple[Tensor, Tensor]:
+    """(B, n, K, 2, 3) twice: the pixels' derivatives by a turn of the model about its origin and by the world point."""
+    turned, image = _project(model, seen, pose)
+    depth = image[..., 2].clamp_min(1e-6)
+    pixel = image[..., :2] / depth[..., None]
+    camera = seen.projection[:, :, None, :, :3]
+    by_world = (camera[..., :2, :] - pixel[..., None] * camera[..., 2:, :]) / depth[..., None, None]
+    return by_world @ -_cross_matrix(turned)[:, None], by_world
 
 
 def facing_pose(model: Tensor, seen: Sightings, view: int) -> Pose:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.methods.glvd.network import GLVD, MINI, PAPER
-from harness.methods.lvd.descent import DescentAdapter, Placed
 from torch import Tensor
+
+from harness.methods.glvd.network import GLVD, MINI, PAPER
+from harness.methods.lvd.descent import DescentAdapter
+from harness.methods.lvd.finding import Placed
 
 
 class Glvd(DescentAdapter):
@@ -24,5 +26,4 @@ class Glvd(DescentAdapter):
         """See DescentAdapter."""
         assert isinstance(self.net, GLVD)
         features = self.net.encode(placed.images, placed.heat_maps, placed.projection, placed.rotation, placed.clues)
-        keypoints = self.head.landmarks(self.template.cpu()).to(self.template)
-        return self.net.descend(features, self.template, keypoints, self.steps)[0]
+        return self.net.descend(features, placed.start, placed.keypoints, self.steps)[0]

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from harness.methods.lvd.hourglass import FilterSizes, HourglassStack
-from harness.methods.lvd.network import POINT_SCALE, Features, ImageFilter, OwnRows, ViewCode, WeightNorm, encode
 from torch import Tensor, nn
 from torch.nn import functional
+
+from harness.methods.lvd.hourglass import FilterSizes, HourglassStack
+from harness.methods.lvd.network import POINT_SCALE, Features, ImageFilter, OwnRows, ViewCode, WeightNorm, encode
 
 KEYPOINTS = 68
 
@@ -80,14 +81,16 @@ class Field(nn.Module):
         self.fc2 = WeightNorm(hidden, hidden)
         self.fc3 = WeightNorm(hidden, 3 * points) if rank is None else OwnRows(hidden, rank, points)
 
-    def forward(self, features: Features, points: Tensor, ids: Tensor, extra: Sequence[Tensor] = ()) -> Tensor:
+    def forward(
+        self, features: Features, points: Tensor, ids: Tensor, start: Tensor, extra: Sequence[Tensor] = ()
+    ) -> Tensor:
         """(B, P, 3) points with own rows `ids` (P,) and more inputs (B, P, E) -> (B, P, 3) displacements to add."""
         sampled = features.sample(points)
         variance, mean = torch.var_mean(sampled, dim=1, correction=0)
         code = features.code.mean(dim=1)[:, None].expand(-1, points.shape[1], -1)
         x = torch.cat([points / POINT_SCALE, mean, variance, code, *extra], dim=-1)
         x = functional.relu(self.fc2(functional.relu(self.fc1(x))))
-        return -self.fc3.own_rows(x, points, ids)
+        return -self.fc3.own_rows(x, ids, points - start)
 
 
 class GLVD(nn.Module):
@@ -121,21 +124,21 @@ class GLVD(nn.Module):
         maps = torch.cat(stacks, dim=1).unflatten(0, images.shape[:2])
         return vertex, Features(maps, projection, vertex.code)
 
-    def keypoint_step(self, features: Features, keypoints: Tensor) -> Tensor:
-        """g_k: (B, 68, 3) keypoints -> (B, 68, 3) displacements to add."""
-        return self.keypoint_field(features, keypoints, torch.arange(KEYPOINTS, device=keypoints.device))
+    def keypoint_step(self, features: Features, keypoints: Tensor, start: Tensor) -> Tensor:
+        """g_k: (B, 68, 3) keypoints, whose descent began at `start` -> (B, 68, 3) displacements to add."""
+        return self.keypoint_field(features, keypoints, torch.arange(KEYPOINTS, device=keypoints.device), start)
 
-    def vertex_step(self, features: Features, points: Tensor, ids: Tensor, keypoints: Tensor) -> Tensor:
+    def vertex_step(self, features: Features, points: Tensor, ids: Tensor, start: Tensor, keypoints: Tensor) -> Tensor:
         """g_v: (B, P, 3) points of the vertices `ids`, given keypoints (B, 68, 3) -> (B, P, 3) displacements to add."""
-        return self.vertex_field(features, points, ids, [self.encoding(points, keypoints)])
+        return self.vertex_field(features, points, ids, start, [self.encoding(points, keypoints)])
 
     def descend(
         self, features: tuple[Features, Features], vertices: Tensor, keypoints: Tensor, steps: int
     ) -> tuple[Tensor, Tensor]:
         """(B, V, 3) vertices and (B, 68, 3) keypoints -> the same after `steps` steps."""
-        ids = torch.arange(self.vertices, device=vertices.device)
+        ids, start, first = torch.arange(self.vertices, device=vertices.device), vertices, keypoints
         for _ in range(steps):
-            moved = vertices + self.vertex_step(features[0], vertices, ids, keypoints)
-            keypoints = keypoints + self.keypoint_step(features[1], keypoints)
+            moved = vertices + self.vertex_step(features[0], vertices, ids, start, keypoints)
+            keypoints = keypoints + self.keypoint_step(features[1], keypoints, first)
             vertices = moved
         return vertices, keypoints

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from harness.methods.glvd.network import GLVD, MINI
 from harness.methods.lvd.descents import descent_losses, on_the_way
 from harness.methods.lvd.training import Lesson, TrainingSettings, prepare, start_network, train_descent
-from torch import Tensor
 
 __all__: Sequence[str] = ("TrainingSettings", "train")
 
@@ -31,18 +32,17 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     torch.manual_seed(settings.schedule.seed)
     net = GLVD(MINI, len(shop.head.template)).to(device)
     start_network(net, shop)
-    template_keypoints = shop.head.landmarks(shop.head.template[None])[0]
 
     def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
         batch = lesson.batch
         vertex, keypoint = net.encode(
             batch.images, lesson.seen.heat_maps, lesson.projection, batch.rotation, lesson.clues
         )
-        start = on_the_way(batch.landmarks, template_keypoints, generator)
-        step = net.keypoint_step(keypoint, start)
-        own = torch.rand((len(start), 1, 1), generator=generator) < OWN_KEYPOINTS
+        start = on_the_way(batch.landmarks, lesson.keypoints, generator)
+        step = net.keypoint_step(keypoint, start, lesson.keypoints)
+        own = (torch.rand((len(start), 1, 1), generator=generator) < OWN_KEYPOINTS).to(device)
         guides = torch.where(own, (start + step).detach(), start)
-        moved = net.vertex_step(vertex, lesson.points, lesson.ids, guides)
+        moved = net.vertex_step(vertex, lesson.points, lesson.ids, lesson.start, guides)
         keypoints = descent_losses(step, batch.landmarks - start, batch.landmarks)
         return {
             **descent_losses(moved, lesson.truth - lesson.points, lesson.truth),

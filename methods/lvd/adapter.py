@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from harness.methods.lvd.descent import DescentAdapter, Placed
-from harness.methods.lvd.network import LVD, MINI, PAPER
 from torch import Tensor
+
+from harness.methods.lvd.descent import DescentAdapter
+from harness.methods.lvd.finding import Placed
+from harness.methods.lvd.network import LVD, MINI, PAPER
 
 
 class Lvd(DescentAdapter):
@@ -25,4 +27,4 @@ class Lvd(DescentAdapter):
         """See DescentAdapter."""
         assert isinstance(self.net, LVD)
         features = self.net.encode(placed.images, placed.projection, placed.rotation, placed.clues)
-        return self.net.descend(features, self.template, self.steps)
+        return self.net.descend(features, placed.start, self.steps)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from torch import Tensor
 
 from harness.geometry.placement import Pose, Sightings, refine_pose, rotation_exponential
+from harness.methods.lvd.fitting import StartingHead
+from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from harness.training_data import Batch
 
 NOISE = (0.5, 2.0, 6.0, 15.0)  # millimetres
@@ -39,30 +40,31 @@ def look(net: LandmarkNetwork, images: Tensor) -> Landmarks:
 
 
 def placed(
-    batch: Batch, seen: Landmarks, template_landmarks: Tensor, disturbance: Disturbance, generator: torch.Generator
-) -> Batch:
-    """The batch in the frame that placing the template by the landmarks gives, instead of the head's true frame."""
+    batch: Batch, seen: Landmarks, head: StartingHead, disturbance: Disturbance, generator: torch.Generator
+) -> tuple[Batch, Tensor]:
+    """The batch in the frame that the landmarks suggest instead of the head's true one, and the head's coefficients."""
     count, views, _, size = batch.images.shape[:4]
     half = (size - 1) / 2
     spread = (seen.spread * half).clamp_min(LEAST_SPREAD)
     sightings = Sightings(batch.projection, (seen.points + 1) * half, spread)
-    start = Pose(torch.eye(3).repeat(count, 1, 1), torch.zeros(count, 3))
-    pose = refine_pose(template_landmarks.expand(count, -1, -1), sightings, start, iterations=8)
+    start = Pose(torch.eye(3).repeat(count, 1, 1).to(spread), torch.zeros(count, 3).to(spread))
+    template = refine_pose(head.points.mean.expand(count, -1, -1), sightings, start, iterations=8)
+    pose, coefficients = head(sightings, template)
     more = (torch.rand(count, 1, generator=generator) < disturbance.share).float()
-    turn = torch.deg2rad(more * disturbance.turn * torch.randn((count, 3), generator=generator))
-    shift = more * disturbance.shift * torch.randn((count, 3), generator=generator)
+    turn = torch.deg2rad(more * disturbance.turn * torch.randn((count, 3), generator=generator)).to(spread)
+    shift = (more * disturbance.shift * torch.randn((count, 3), generator=generator)).to(spread)
     moved = in_frame(batch, Pose(rotation_exponential(turn) @ pose.rotation, pose.translation + shift))
-    return moved if views > 1 else without_depth(moved, template_landmarks)
+    return (moved if views > 1 else without_depth(moved, head.landmarks(coefficients))), coefficients
 
 
-def without_depth(batch: Batch, template_landmarks: Tensor) -> Batch:
-    """A batch of single views, each head moved along its line of sight to the depth at which the template stands.
+def without_depth(batch: Batch, landmarks: Tensor) -> Batch:
+    """A batch of single views, each head moved along its line of sight to the depth of `landmarks` (B, 68, 3).
 
-    One view does not tell a large head from a near one, so the depth of a placement by the template says nothing
-    about the head: the network is asked for its shape there. The picture and its projection stay as they are.
+    One view does not tell a large head from a near one, so the depth of a placement says little about the head: the
+    network is asked for its shape there. The picture and its projection stay as they are.
     """
     sight = torch.nn.functional.normalize(batch.rotation[:, 0, 2], dim=-1)
-    difference = (batch.landmarks - template_landmarks).mean(dim=1)
+    difference = (batch.landmarks - landmarks).mean(dim=1)
     shift = ((difference * sight).sum(dim=-1, keepdim=True) * sight)[:, None]
     return replace(batch, vertices=batch.vertices - shift, landmarks=batch.landmarks - shift)
 
@@ -78,10 +80,10 @@ def in_frame(batch: Batch, pose: Pose) -> Batch:
     )
 
 
-def on_the_way(truth: Tensor, template: Tensor, generator: torch.Generator) -> Tensor:
-    """Points between the template and the truth (B, P, 3), with noise; some subjects are still at the template.
+def on_the_way(truth: Tensor, start: Tensor, generator: torch.Generator) -> Tensor:
+    """Points between the start and the truth (B, P, 3), with noise; some subjects are still at the start.
 
-    Each point: truth + a (template - truth) + noise, a uniform in 0..1, the noise's standard deviation one of NOISE.
+    Each point: truth + a (start - truth) + noise, a uniform in 0..1, the noise's standard deviation one of NOISE.
     Four subjects in ten are at the first step: a = 1 and the least noise.
     """
     count, points = truth.shape[:2]
@@ -90,7 +92,8 @@ def on_the_way(truth: Tensor, template: Tensor, generator: torch.Generator) -> T
     first = torch.rand((count, 1, 1), generator=generator) < 0.4
     share = torch.where(first, torch.ones_like(share), share)
     level = torch.where(first, torch.full_like(level, NOISE[0]), level)
-    return truth + share * (template - truth) + level * torch.randn(truth.shape, generator=generator)
+    noise = level * torch.randn(truth.shape, generator=generator)
+    return truth + share.to(truth) * (start - truth) + noise.to(truth)
 
 
 def descent_losses(found: Tensor, wanted: Tensor, truth: Tensor) -> dict[str, Tensor]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
-from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
 from torch import Tensor, nn
 from torch.nn import functional
+
+from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
 
 POINTS = 68
 

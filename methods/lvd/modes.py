@@ -56,58 +56,14 @@ def starting_modes(modes: Modes, count: int) -> Tensor:
     axes = torch.eye(3).to(modes.template)
     shifts = 8.0 * axes[:, None].expand(3, len(modes.template), 3)
     turns = 0.09 * torch.linalg.cross(axes[:, None].expand_as(shifts), modes.template.expand_as(shifts))
+    return torch.cat([shifts, turns, principal_modes(modes, max(0, count - 6))])[:count]
+
+
+def principal_modes(modes: Modes, count: int) -> Tensor:
+    """(count, V, 3) uncorrelated combinations of unit variance that move the vertices most, or all there are."""
     flat = modes.basis.flatten(1).double()
     _, vectors = torch.linalg.eigh(flat @ flat.T)
-    principal = (vectors.T.flip(0)[: max(0, count - 6)] @ flat).view(-1, *modes.template.shape)
-    return torch.cat([shifts, turns, principal.to(modes.template)])[:count]
-
-
-@dataclass(frozen=True, eq=False)
-class HeadFit:
-    """The head nearest to a mesh: (V, 3) vertices in the mesh's frame and (M,) coefficients."""
-
-    vertices: Tensor
-    coefficients: Tensor
-
-
-class HeadFitter:
-    """Ridge least squares of a mesh in the head's topology over a rigid motion and the modes.
-
-    Args:
-        modes: the linearised head.
-        deviation: millimetres of error to expect per coordinate; a mode's coefficient is held back accordingly.
-        correlated: vertices that share one error: neighbours err together, so they count less than independent ones.
-    """
-
-    def __init__(self, modes: Modes, deviation: float = 2.0, correlated: float = 50.0) -> None:
-        self.modes = modes
-        self.basis = modes.basis.flatten(1).T.double()
-        ridge = deviation**2 * correlated
-        normal = self.basis.T @ self.basis + ridge * torch.eye(self.basis.shape[1], device=self.basis.device)
-        self.factor = torch.linalg.cholesky(normal)
-
-    def __call__(self, vertices: Tensor, iterations: int = 5) -> HeadFit:
-        """(V, 3) vertices near the head's frame -> the fit; rigid motion and coefficients in turn."""
-        target, template = vertices.double(), self.modes.template.double()
-        fitted = template
-        coefficients = self.basis.new_zeros(self.basis.shape[1])
-        rotation, translation = _rigid(fitted, target)
-        for _ in range(iterations):
-            local = (target - translation) @ rotation
-            coefficients = torch.cholesky_solve(self.basis.T @ (local - template).reshape(-1, 1), self.factor)[:, 0]
-            fitted = template + (self.basis @ coefficients).view_as(template)
-            rotation, translation = _rigid(fitted, target)
-        return HeadFit(fitted @ rotation.T + translation, coefficients)
-
-
-def _rigid(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Rotation and translation that bring `source` (V, 3) closest to `target` (Kabsch)."""
-    centre, goal = source.mean(dim=0), target.mean(dim=0)
-    u, _, vt = torch.linalg.svd((source - centre).T @ (target - goal))
-    sign = torch.ones(3, dtype=u.dtype, device=u.device)
-    sign[2] = torch.linalg.det(u @ vt).sign()
-    rotation = (u * sign @ vt).T
-    return rotation, goal - rotation @ centre
+    return (vectors.T.flip(0)[:count] @ flat).view(-1, *modes.template.shape).to(modes.template)
 
 
 def head_signature(head: Head) -> str:

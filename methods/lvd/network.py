@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import torch
-from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
 from torch import Tensor, nn
 from torch.nn import functional
+
+from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
 
 POINT_SCALE = 50.0  # points enter the network divided by this
 CLUES = 3 * 68
@@ -114,35 +115,33 @@ class WeightNorm(nn.Module):
         """(..., inputs) -> (..., outputs)."""
         return functional.linear(x, self.weight(), self.bias)
 
-    def own_rows(self, x: Tensor, points: Tensor, ids: Tensor) -> Tensor:
+    def own_rows(self, x: Tensor, ids: Tensor, ahead: Tensor) -> Tensor:
         """(B, P, inputs) hidden values -> (B, P, 3): each point gets the offset of its own vertex `ids` (P,)."""
-        del points
+        del ahead
         rows = (3 * ids[:, None] + torch.arange(3, device=ids.device)).flatten()
         weight = self.weight(rows).unflatten(0, (-1, 3))
         return torch.einsum("bpc,pkc->bpk", x, weight) + self.bias[rows].unflatten(0, (-1, 3))
 
 
 class OwnRows(nn.Module):
-    """The reduced last layer: hidden -> rank values, shared; vertex = own mean + own (3, rank) rows times these.
+    """The reduced last layer: hidden -> rank values, shared; vertex = where its descent began + own rows times these.
 
-    The offset is that estimate against the point. The rows may start from a head model's modes.
+    The offset is the point against that estimate. The rows may start from a head model's modes.
     """
 
     def __init__(self, hidden: int, rank: int, vertices: int) -> None:
         super().__init__()
         self.reduce = WeightNorm(hidden, rank)
         self.rows = nn.Parameter(torch.randn(vertices, 3, rank) * 0.1)
-        self.mean = nn.Parameter(torch.zeros(vertices, 3))
 
-    def own_rows(self, x: Tensor, points: Tensor, ids: Tensor) -> Tensor:
-        """(B, P, hidden) values at `points` (B, P, 3) -> (B, P, 3) offsets from the vertices `ids` (P,)."""
-        return points - (self.mean[ids] + torch.einsum("bpc,pkc->bpk", self.reduce(x), self.rows[ids]))
+    def own_rows(self, x: Tensor, ids: Tensor, ahead: Tensor) -> Tensor:
+        """(B, P, hidden) values -> (B, P, 3) offsets from the vertices `ids` (P,); `ahead` (B, P, 3): point - start."""
+        return ahead - torch.einsum("bpc,pkc->bpk", self.reduce(x), self.rows[ids])
 
-    def start_from(self, mean: Tensor, modes: Tensor) -> None:
-        """Sets the rows to `mean` (V, 3) and the first rows to `modes` (R, V, 3), millimetres per unit, R <= rank."""
+    def start_from(self, modes: Tensor) -> None:
+        """Sets the first rows to `modes` (R, V, 3), millimetres per unit, R <= rank."""
         with torch.no_grad():
-            self.reduce.weight_g.mul_(0.3)  # the first estimate is near the mean
-            self.mean.copy_(mean)
+            self.reduce.weight_g.mul_(0.3)  # the first estimate is near the start
             self.rows[:, :, : len(modes)] = modes.permute(1, 2, 0)
 
 
@@ -236,13 +235,13 @@ class LVD(nn.Module):
             raise TypeError("query needs the published last layer (rank=None)")
         return self.fc3(self.hidden(features, points)).transpose(1, 2)
 
-    def field(self, features: Features, points: Tensor, ids: Tensor) -> Tensor:
-        """(B, P, 3) points of the vertices `ids` (P,) -> (B, P, 3) offsets point - vertex."""
-        return self.fc3.own_rows(self.hidden(features, points), points, ids)
+    def field(self, features: Features, points: Tensor, ids: Tensor, start: Tensor) -> Tensor:
+        """(B, P, 3) points of the vertices `ids` (P,), begun at `start` -> (B, P, 3) offsets point - vertex."""
+        return self.fc3.own_rows(self.hidden(features, points), ids, points - start)
 
     def descend(self, features: Features, start: Tensor, steps: int) -> Tensor:
         """(B, V, 3) start -> (B, V, 3) after `steps` times point <- point - field(point)."""
         ids, points = torch.arange(self.vertices, device=start.device), start
         for _ in range(steps):
-            points = points - self.field(features, points, ids)
+            points = points - self.field(features, points, ids, start)
         return points

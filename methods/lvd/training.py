@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+
+from harness.heads.head import Head
+from harness.heads.procedural import procedural_head
 from harness.methods.lvd.descents import (
     Disturbance,
     descent_losses,
@@ -17,13 +21,10 @@ from harness.methods.lvd.descents import (
     on_the_way,
     placed,
 )
+from harness.methods.lvd.fitting import StartingHead
 from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks, landmark_loss
 from harness.methods.lvd.modes import head_signature, modes_of, starting_modes
 from harness.methods.lvd.network import LVD, MINI, OwnRows, landmark_clues
-from torch import Tensor, nn
-
-from harness.heads.head import Head
-from harness.heads.procedural import procedural_head
 from harness.training import Schedule, export_weights, fit
 from harness.training_data import Augmentation, Batch, TrainingSet
 from harness.training_pictures import PictureSettings, render_training_set
@@ -32,12 +33,27 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LandmarkSettings:
-    """Training of the landmark network: looser crops, since it also has to find the head in a whole mask."""
+class LandmarkStage:
+    """A part of the landmark network's training."""
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=1500, learning_rate=3e-3))
+    schedule: Schedule
+    augmentation: Augmentation
+
+
+LANDMARK_STAGES = (
+    # Loose crops first, since the network also has to find the head in a whole mask; then what a second look sees.
+    LandmarkStage(Schedule(1500, learning_rate=3e-3, seed=0), Augmentation(scale=(0.85, 1.6), shift=0.1, roll=15.0)),
+    LandmarkStage(Schedule(2000, learning_rate=2e-3, seed=1), Augmentation(scale=(0.85, 1.45), shift=0.08, roll=12.0)),
+    LandmarkStage(Schedule(1450, learning_rate=2e-3, seed=3), Augmentation(scale=(0.85, 1.35), shift=0.08, roll=12.0)),
+)
+
+
+@dataclass(frozen=True)
+class LandmarkSettings:
+    """Training of the landmark network, stage by stage."""
+
+    stages: tuple[LandmarkStage, ...] = LANDMARK_STAGES
     batch: int = 16
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(scale=(0.85, 1.6), shift=0.1, roll=15.0))
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,7 @@ class TrainingSettings:
 
     pictures: PictureSettings = field(default_factory=PictureSettings)
     landmarks: LandmarkSettings = field(default_factory=LandmarkSettings)
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4800, learning_rate=1.5e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4200, learning_rate=1.5e-3))
     images: int = 8
     points: int = 384
     threads: int = 1
@@ -73,6 +89,8 @@ class Lesson:
         seen: its landmarks.
         clues: (B, n, 204), see `harness.methods.lvd.network.landmark_clues`.
         ids: (P,) the vertices.
+        start: (B, P, 3) where their descent begins.
+        keypoints: (B, 68, 3) where that of the landmarks begins.
         points: (B, P, 3) somewhere on their way.
         truth: (B, P, 3) where they belong.
     """
@@ -82,6 +100,8 @@ class Lesson:
     seen: Landmarks
     clues: Tensor
     ids: Tensor
+    start: Tensor
+    keypoints: Tensor
     points: Tensor
     truth: Tensor
 
@@ -104,38 +124,39 @@ def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> W
     torch.set_num_threads(settings.threads)
     head = procedural_head()
     pictures = TrainingSet(render_training_set(settings.pictures, folder.parent / "pictures", head), head.template)
-    torch.manual_seed(settings.landmarks.schedule.seed)
+    torch.manual_seed(0)
     net = LandmarkNetwork().to(device)
-    train_landmarks(net, pictures, settings.landmarks, folder.parent / "landmarks")
+    for i, stage in enumerate(settings.landmarks.stages, start=1):
+        train_landmarks(net, pictures, stage, settings.landmarks.batch, folder.parent / f"landmarks{i}")
     return Workshop(head, pictures, net.eval().requires_grad_(False))
 
 
-def train_landmarks(net: LandmarkNetwork, pictures: TrainingSet, settings: LandmarkSettings, folder: Path) -> None:
-    """Trains `net` in place on single views; returns at once if `folder` holds the finished training."""
+def train_landmarks(
+    net: LandmarkNetwork, pictures: TrainingSet, stage: LandmarkStage, count: int, folder: Path
+) -> None:
+    """Trains `net` in place on batches of `count` single views; at once if `folder` holds the finished training."""
     size, device = net.sizes.image, net.head.weight.device
 
     def loss(generator: torch.Generator) -> dict[str, Tensor]:
-        batch = pictures.random_batch(settings.batch, 1, size, settings.augmentation, generator).to(device)
+        batch = pictures.random_batch(count, 1, size, stage.augmentation, generator).to(device)
         homogeneous = torch.cat([batch.landmarks, torch.ones_like(batch.landmarks[..., :1])], dim=-1)
         image = torch.einsum("bij,bkj->bki", normalised_projection(batch.projection[:, 0], size), homogeneous)
         found = net(batch.images[:, 0])
         truth = image[..., :2] / image[..., 2:]
         return {"landmarks": landmark_loss(found, truth)}
 
-    fit(net, loss, settings.schedule, folder)
+    fit(net, loss, stage.schedule, folder)
 
 
 def start_network(net: nn.Module, shop: Workshop) -> None:
-    """Starts the image filter of `net` from the landmark network's, and each reduced last layer from the head's modes."""
+    """Starts the image filter of `net` from the landmark network's, each reduced last layer from the head's modes."""
     filter = net.get_submodule("image_filter")
     filter.load_state_dict(shop.landmarks.filter.state_dict())
     modes = modes_of(shop.head)
     for module in net.modules():
         if isinstance(module, OwnRows):
-            mean, basis = modes.template, starting_modes(modes, module.rows.shape[2])
-            if len(module.mean) != len(mean):
-                mean, basis = shop.head.landmarks(mean[None])[0], shop.head.landmarks(basis)
-            module.start_from(mean, basis)
+            basis = starting_modes(modes, module.rows.shape[2])
+            module.start_from(basis if len(module.rows) == basis.shape[1] else shop.head.landmarks(basis))
 
 
 def vertex_weights(head: Head) -> Tensor:
@@ -149,23 +170,24 @@ def train_descent(
 ) -> Path:
     """Trains `net` in place with `losses`; writes `mini.safetensors` in `folder` at every checkpoint and at the end."""
     weights, schedule = vertex_weights(shop.head), settings.schedule
-    template = shop.head.template
-    landmarks = shop.head.landmarks(template[None])[0]
+    device = next(net.parameters()).device
+    head = StartingHead(shop.head).to(device)
+    size = int(net.sizes.image)  # type: ignore[union-attr, arg-type]
     path = folder / "mini.safetensors"
 
     def loss(generator: torch.Generator) -> Mapping[str, Tensor]:
         views = 3 if torch.rand((), generator=generator) < 0.5 else 1
-        size = int(net.sizes.image)  # type: ignore[union-attr, arg-type]
         count = max(1, round(settings.images / views))
-        batch = shop.pictures.random_batch(count, views, size, settings.augmentation, generator)
-        seen = look(shop.landmarks, batch.images)
-        batch = placed(batch, seen, landmarks, settings.disturbance, generator)
+        pictures = shop.pictures.random_batch(count, views, size, settings.augmentation, generator).to(device)
+        seen = look(shop.landmarks, pictures.images)
+        batch, coefficients = placed(pictures, seen, head, settings.disturbance, generator)
         projection = normalised_projection(batch.projection, size)
-        clues = landmark_clues(seen.points, seen.spread, projection, landmarks)
-        ids = torch.multinomial(weights, settings.points, generator=generator)
+        clues = landmark_clues(seen.points, seen.spread, projection, head.points.mean)
+        ids = torch.multinomial(weights, settings.points, generator=generator).to(device)
         truth = batch.vertices[:, ids]
-        points = on_the_way(truth, template[ids], generator)
-        return losses(Lesson(batch, projection, seen, clues, ids, points, truth), generator)
+        start, keypoints = head.vertices(coefficients, ids), head.landmarks(coefficients)
+        points = on_the_way(truth, start, generator)
+        return losses(Lesson(batch, projection, seen, clues, ids, start, keypoints, points, truth), generator)
 
     def export(steps: int, seconds: float) -> None:
         metadata = {
@@ -177,7 +199,7 @@ def train_descent(
             "head": head_signature(shop.head),
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         }
-        export_weights(nn.ModuleDict({"net": net, "landmarks": shop.landmarks}), path, metadata, exact=("mean",))
+        export_weights(nn.ModuleDict({"net": net, "landmarks": shop.landmarks}), path, metadata)
 
     export(schedule.steps, fit(net, loss, schedule, folder, export))
     return path
@@ -201,7 +223,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
 
     def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
         features = net.encode(lesson.batch.images, lesson.projection, lesson.batch.rotation, lesson.clues)
-        offsets = net.field(features, lesson.points, lesson.ids)
+        offsets = net.field(features, lesson.points, lesson.ids, lesson.start)
         return descent_losses(-offsets, lesson.truth - lesson.points, lesson.truth)
 
     return train_descent(net, losses, shop, settings, folder, "python -m harness train method=lvd")

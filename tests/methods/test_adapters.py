@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from harness.errors import HarnessError
+from harness.heads.procedural import procedural_head
 from harness.methods.glvd.adapter import Glvd
 from harness.methods.lvd.adapter import Lvd
 from harness.methods.lvd.descent import DescentAdapter
 from harness.methods.mean_face.adapter import MeanFace
-
-from harness.errors import HarnessError
-from harness.heads.procedural import procedural_head
 from harness.samples import Sample, View
 from harness.synthesis.cameras import orbit_camera
 from harness.synthesis.render import render

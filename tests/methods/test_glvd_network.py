@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from harness.methods.glvd.network import GLVD, KEYPOINTS, MINI, RelativeEncoding
 from harness.methods.lvd.network import Features, OwnRows
 
@@ -50,9 +51,9 @@ def test_views_have_no_order_and_a_repeated_view_changes_nothing(net: GLVD, inpu
 
 
 def test_keypoints_guide_the_vertices(net: GLVD, inputs: dict[str, torch.Tensor]) -> None:
-    features, ids = _encode(net, inputs, [0])[0], torch.arange(VERTICES)
-    step = net.vertex_step(features, inputs["points"], ids, inputs["keypoints"])
-    moved = net.vertex_step(features, inputs["points"], ids, inputs["keypoints"] + 10)
+    features, ids, start = _encode(net, inputs, [0])[0], torch.arange(VERTICES), inputs["points"] + 5
+    step = net.vertex_step(features, inputs["points"], ids, start, inputs["keypoints"])
+    moved = net.vertex_step(features, inputs["points"], ids, start, inputs["keypoints"] + 10)
     assert (step - moved).abs().max() > 0.005
 
 
@@ -67,8 +68,8 @@ def test_relative_encoding_sees_distances_only() -> None:
 
 def test_descent_adds_displacements(net: GLVD, monkeypatch: pytest.MonkeyPatch) -> None:
     truth, keypoints = torch.randn(1, VERTICES, 3), torch.randn(1, KEYPOINTS, 3)
-    monkeypatch.setattr(net, "vertex_step", lambda features, points, ids, guides: 0.5 * (truth - points))
-    monkeypatch.setattr(net, "keypoint_step", lambda features, points: 0.5 * (keypoints - points))
+    monkeypatch.setattr(net, "vertex_step", lambda features, points, ids, start, guides: 0.5 * (truth - points))
+    monkeypatch.setattr(net, "keypoint_step", lambda features, points, start: 0.5 * (keypoints - points))
     nothing = Features(torch.zeros(1), torch.zeros(1), torch.zeros(1))
     found = net.descend((nothing, nothing), torch.zeros_like(truth), torch.zeros_like(keypoints), 20)
     assert (found[0] - truth).abs().max() < 1e-4
@@ -76,13 +77,13 @@ def test_descent_adds_displacements(net: GLVD, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_rows_that_start_from_modes_reach_every_mode() -> None:
-    mean, modes = torch.randn(VERTICES, 3), torch.randn(6, VERTICES, 3)
+    start, modes = torch.randn(1, VERTICES, 3), torch.randn(6, VERTICES, 3)
     rows = OwnRows(16, 8, VERTICES)
-    rows.start_from(mean, modes)
+    rows.start_from(modes)
     wanted = torch.tensor([1.0, -2, 0.5, 0, 3, 1])
     with torch.no_grad():
         rows.reduce.weight_g.zero_()
         rows.reduce.bias.copy_(torch.cat([wanted, torch.zeros(2)]))
-    points = torch.zeros(1, VERTICES, 3)
-    offset = rows.own_rows(torch.randn(1, VERTICES, 16), points, torch.arange(VERTICES))
-    assert torch.allclose(-offset[0], mean + torch.einsum("r,rvk->vk", wanted, modes), atol=1e-4)
+    points = torch.randn(1, VERTICES, 3)
+    offset = rows.own_rows(torch.randn(1, VERTICES, 16), torch.arange(VERTICES), points - start)
+    assert torch.allclose(points - offset, start + torch.einsum("r,rvk->vk", wanted, modes), atol=1e-4)

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import torch
+
 from harness.methods.lvd.network import LVD, MINI, PAPER, Features, Sizes
 
 REFERENCE = Path(__file__).resolve().parents[2] / "../shared/reference/networks"
@@ -42,8 +43,9 @@ def test_official_state_dict_gives_official_outputs(name: str, channels: int) ->
         results["query"] = net.query(features, inputs["points"]).numpy()
         first = Features(features.maps[:1], features.projection[:1], features.code[:1])
         ids = torch.arange(6890)
-        results["query_test"] = net.field(first, inputs["test_points"], ids)[0].numpy()
-        results["two_iterations_from_zero"] = net.descend(first, torch.zeros(1, 6890, 3), 2).numpy()
+        start = torch.zeros(1, 6890, 3)
+        results["query_test"] = net.field(first, inputs["test_points"], ids, start)[0].numpy()
+        results["two_iterations_from_zero"] = net.descend(first, start, 2).numpy()
     report = rules.compare(folder, results)
     assert {k: v for k, v in report.items() if v[0] > v[1]} == {}
     assert max(error for error, _ in report.values()) < 1e-4
@@ -67,9 +69,10 @@ def test_views_have_no_order_and_a_repeated_view_changes_nothing() -> None:
     net = LVD(MINI, 40)
     points, ids = 50 * torch.randn(2, 40, 3), torch.arange(40)
     features = _features(net, 3)
-    field = net.field(features, points, ids)
-    assert torch.allclose(field, net.field(_order(features, [2, 0, 1]), points, ids), atol=1e-4)
-    one, thrice = (net.field(_order(features, v), points, ids) for v in ([1], [1, 1, 1]))
+    start = torch.zeros_like(points)
+    field = net.field(features, points, ids, start)
+    assert torch.allclose(field, net.field(_order(features, [2, 0, 1]), points, ids, start), atol=1e-4)
+    one, thrice = (net.field(_order(features, v), points, ids, start) for v in ([1], [1, 1, 1]))
     assert torch.allclose(one, thrice, atol=1e-4)
     assert not torch.allclose(one, field, atol=1e-2)
 
@@ -79,8 +82,9 @@ def test_own_rows_belong_to_their_vertex(sizes: Sizes) -> None:
     torch.manual_seed(0)
     net = LVD(sizes, 40)
     points, features, ids = 50 * torch.randn(2, 40, 3), _features(net, 1), torch.randperm(40)
-    every = net.field(features, points, torch.arange(40))
-    some = net.field(features, points[:, ids[:7]], ids[:7])
+    start = 50 * torch.randn(2, 40, 3)
+    every = net.field(features, points, torch.arange(40), start)
+    some = net.field(features, points[:, ids[:7]], ids[:7], start[:, ids[:7]])
     assert torch.allclose(some, every[:, ids[:7]], atol=1e-4)
     if sizes.rank is None:
         outputs = net.query(features, points).unflatten(1, (40, 3))
@@ -102,6 +106,6 @@ def test_sampling_is_exact_at_a_projected_pixel() -> None:
 def test_descent_subtracts_the_field_until_it_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     net = LVD(MINI, 30)
     truth = 50 * torch.randn(2, 30, 3)
-    monkeypatch.setattr(net, "field", lambda features, points, ids: 0.5 * (points - truth[:, ids]))
+    monkeypatch.setattr(net, "field", lambda features, points, ids, start: 0.5 * (points - truth[:, ids]))
     end = net.descend(_features(net, 1), torch.zeros(2, 30, 3), 20)
     assert (end - truth).abs().max() < 1e-3

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from harness.methods.lvd.modes import POSE_DEVIATION, HeadFitter, head_signature, modes_of, same_head, starting_modes
 
 from harness.geometry.placement import rotation_exponential
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
+from harness.methods.lvd.fitting import HeadFitter
+from harness.methods.lvd.modes import POSE_DEVIATION, head_signature, modes_of, same_head, starting_modes
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_fit_recovers_a_head_that_stands_askew(head: Head) -> None:
     turn = rotation_exponential(torch.tensor([[0.1, -0.2, 0.05]]))[0]
     truth = truth @ turn.T + torch.tensor([4.0, -9, 6])
     noisy = truth + 2.0 * torch.randn(truth.shape, generator=generator)
-    fitted = HeadFitter(modes, correlated=1.0)(noisy, iterations=20)
+    fitted = HeadFitter(head, correlated=1.0).fit_mesh(noisy, iterations=20)
     assert float((noisy - truth).norm(dim=1).mean()) > 3.0
     assert float((fitted.vertices - truth).norm(dim=1).mean()) < 0.6
 

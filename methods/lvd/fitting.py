@@ -1,0 +1,165 @@
+"""Heads that fit landmarks and meshes: where a descent starts, and what becomes of its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from harness.geometry.placement import Pose, Sightings, pose_derivatives, residuals, rotation_exponential
+from harness.heads.head import Head
+from harness.methods.lvd.modes import Modes, modes_of, principal_modes
+
+# Landmarks of one face err together, so each counts as if its error were larger; chosen on held-out synthetic subjects.
+START_INFLATION = 3.0
+FIT_INFLATION = 2.0
+LOSS_WIDTH = 3.0  # of the Cauchy loss, in units of that error
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFit:
+    """A fitted head: (V, 3) vertices in the frame of what it was fitted to, and (M,) coefficients of the modes."""
+
+    vertices: Tensor
+    coefficients: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LinearPoints:
+    """Points that depend linearly on coefficients: mean (K, 3), basis (M, K, 3), precision (M, M) of their prior."""
+
+    mean: Tensor
+    basis: Tensor
+    precision: Tensor
+
+
+def fit_landmarks(
+    points: LinearPoints, seen: Sightings, pose: Pose, expected: Tensor, inflation: float, iterations: int = 6
+) -> tuple[Pose, Tensor]:
+    """Pose and coefficients of a batch that explain the landmarks of the views best (Gauss-Newton, Cauchy loss).
+
+    Args:
+        points: the landmarks of a head model.
+        seen: where they are.
+        pose: to start from.
+        expected: (B, M) the prior's mean, to start from.
+        inflation: factor on the landmarks' expected errors.
+        iterations: how many.
+    """
+    seen = Sightings(seen.projection, seen.points, seen.spread * inflation)
+    count, modes = expected.shape
+    prior = torch.zeros(6 + modes, 6 + modes).to(expected)
+    prior[6:, 6:] = points.precision
+    prior[:6, :6].fill_diagonal_(1e-6)
+    coefficients = expected
+    for _ in range(iterations):
+        model = points.mean + torch.einsum("bm,mkd->bkd", coefficients, points.basis)
+        by_turn, by_world = pose_derivatives(model, seen, pose)
+        by_mode = torch.einsum("bnkij,bjl,mkl->bnkim", by_world, pose.rotation, points.basis)
+        error = residuals(model, seen, pose)
+        weight = 1 / (1 + error.square().sum(dim=-1) / LOSS_WIDTH**2)
+        jacobian = torch.cat([by_turn, by_world, by_mode], dim=-1) / seen.spread[..., None, None]
+        weighted = (jacobian * weight[..., None, None]).flatten(1, 3).mT
+        change = torch.cat([expected.new_zeros(count, 6), coefficients - expected], dim=1)
+        gradient = weighted @ error.flatten(1)[..., None] + prior @ change[..., None]
+        step = torch.linalg.solve_ex(weighted @ jacobian.flatten(1, 3) + prior, -gradient)[0][..., 0].nan_to_num()
+        pose = Pose(rotation_exponential(step[:, :3]) @ pose.rotation, pose.translation + step[:, 3:6])
+        coefficients = coefficients + step[:, 6:]
+    return pose, coefficients
+
+
+class StartingHead:
+    """The head from which a descent starts: pose and principal modes by the landmarks of the views.
+
+    Args:
+        head: the model.
+        count: how many principal combinations of its modes.
+    """
+
+    def __init__(self, head: Head, count: int = 80) -> None:
+        modes = modes_of(head)
+        self.template, self.basis = modes.template, principal_modes(modes, count)
+        landmarks = head.landmarks(self.template[None])[0]
+        self.points = LinearPoints(landmarks, head.landmarks(self.basis), torch.eye(len(self.basis)))
+
+    def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> StartingHead:
+        """Moves it in place."""
+        self.template, self.basis = (x.to(device, dtype) for x in (self.template, self.basis))
+        points = self.points
+        self.points = LinearPoints(*(x.to(device, dtype) for x in (points.mean, points.basis, points.precision)))
+        return self
+
+    def __call__(self, seen: Sightings, pose: Pose) -> tuple[Pose, Tensor]:
+        """Pose and coefficients (B, count), from a pose of the template."""
+        expected = pose.translation.new_zeros(len(pose.translation), len(self.basis))
+        return fit_landmarks(self.points, seen, pose, expected, START_INFLATION)
+
+    def vertices(self, coefficients: Tensor, ids: Tensor | None = None) -> Tensor:
+        """(B, V, 3) in the head's frame, or those of the vertices `ids`."""
+        template, basis = (self.template, self.basis) if ids is None else (self.template[ids], self.basis[:, ids])
+        return template + torch.einsum("bm,mvd->bvd", coefficients, basis)
+
+    def landmarks(self, coefficients: Tensor) -> Tensor:
+        """(B, 68, 3) in the head's frame."""
+        return self.points.mean + torch.einsum("bm,mkd->bkd", coefficients, self.points.basis)
+
+
+class HeadFitter:
+    """Finds the coefficients of a head's modes, each with a standard normal prior, and a rigid motion.
+
+    Args:
+        head: the model.
+        deviation: millimetres of error to expect per coordinate of a mesh.
+        correlated: vertices that share one error: neighbours err together, so they count less than independent ones.
+    """
+
+    def __init__(self, head: Head, deviation: float = 2.0, correlated: float = 1000.0) -> None:
+        self.modes: Modes = modes_of(head)
+        self.template = self.modes.template.double()
+        self.basis = self.modes.basis.flatten(1).T.double()
+        self.landmarks = head.landmarks(self.modes.template[None])[0].double()
+        self.landmark_basis = head.landmarks(self.modes.basis).double()
+        self.ridge = deviation**2 * correlated
+        self.precision = self.basis.T @ self.basis / self.ridge + torch.eye(self.basis.shape[1]).to(self.basis)
+        self.factor = torch.linalg.cholesky(self.precision)
+
+    def fit_mesh(self, vertices: Tensor, iterations: int = 5) -> HeadFit:
+        """Ridge least squares to (V, 3) vertices near the head's frame; rigid motion and coefficients in turn."""
+        target, fitted = vertices.double(), self.template
+        coefficients = self.basis.new_zeros(self.basis.shape[1])
+        rotation, translation = _rigid(fitted, target)
+        for _ in range(iterations):
+            local = (target - translation) @ rotation - self.template
+            right = self.basis.T @ local.reshape(-1, 1) / self.ridge
+            coefficients = torch.cholesky_solve(right, self.factor)[:, 0]
+            fitted = self.shaped(coefficients)
+            rotation, translation = _rigid(fitted, target)
+        return HeadFit(fitted @ rotation.T + translation, coefficients)
+
+    def shaped(self, coefficients: Tensor) -> Tensor:
+        """(V, 3) vertices of the head with these coefficients."""
+        return self.template + (self.basis @ coefficients).view_as(self.template)
+
+    def fit_views(self, start: HeadFit, seen: Sightings) -> HeadFit:
+        """Fits the landmarks of the views, with a fitted mesh and its precision as the prior.
+
+        Args:
+            start: from `fit_mesh`; near its optimum the misfit to that mesh is quadratic in the coefficients.
+            seen: of one subject (B = 1), projections from the frame of `start`.
+        """
+        rotation, translation = _rigid(self.shaped(start.coefficients), start.vertices)
+        points = LinearPoints(self.landmarks, self.landmark_basis, self.precision)
+        pose = Pose(rotation[None], translation[None])
+        pose, found = fit_landmarks(points, seen, pose, start.coefficients[None], FIT_INFLATION)
+        return HeadFit(self.shaped(found[0]) @ pose.rotation[0].T + pose.translation[0], found[0])
+
+
+def _rigid(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation and translation that bring `source` (V, 3) closest to `target` (Kabsch)."""
+    centre, goal = source.mean(dim=0), target.mean(dim=0)
+    u, _, vt = torch.linalg.svd((source - centre).T @ (target - goal))
+    sign = torch.ones(3).to(u)
+    sign[2] = torch.linalg.det(u @ vt).sign()
+    rotation = (u * sign @ vt).T
+    return rotation, goal - rotation @ centre
