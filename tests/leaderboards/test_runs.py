@@ -7,7 +7,8 @@ import pandas
 import pytest
 
 from harness import HarnessError
-from harness.leaderboards.runs import condition, find_runs, in_words, sample_table
+from harness.leaderboards.runs import find_runs, sample_table
+from harness.run_folder import condition, in_words
 
 
 def only(root, method):
