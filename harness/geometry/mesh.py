@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from trimesh.exchange.ply import load_ply
-from trimesh.geometry import triangulate_quads
 
 from harness.errors import ContractError, DataError
 
@@ -107,6 +105,9 @@ def _ply_bytes(mesh: Mesh) -> bytes:
 
 
 def _read_ply(path: Path, data: bytes) -> Mesh:
+    from trimesh.exchange.ply import load_ply  # most of a second, which only a PLY file should cost
+    from trimesh.geometry import triangulate_quads
+
     if not data.startswith(b"ply"):
         raise DataError(f"{path}: does not start with 'ply'; it is no PLY file, or it is damaged")
     try:
