@@ -145,3 +145,10 @@ def test_digests_follow_the_source_and_the_declared_files(tmp_path):
         weights.write_text(content)
         versions.append(MethodSpec("a", f"{file}:MyMethod").digests())
     assert len({str(version) for version in versions}) == 3
+
+
+def test_failures_are_said_while_the_run_goes_on(tmp_path):
+    result = harness("run", "method=tests.toys:Bad", "bench=toy", "--config-dir", "tests/configs", f"runs={tmp_path}")
+    assert result.returncode == 0
+    assert "s0003: no_face. nothing there" in result.stderr
+    assert "2/12" in result.stdout
