@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from harness.geometry.mesh import Mesh, write_mesh
 from harness.heads.head import PARTS
+from harness.protocols.h3ds import H3DS_LANDMARKS
 from harness.samples import Camera
 from harness.synthesis.cameras import orbit_camera
 from harness.synthesis.lighting import random_light
@@ -43,8 +44,6 @@ VIEW_SETS = {
     16: tuple(range(16)),
 }
 """As in H3DS the sets of 1, 3, 6 and 8 views contain the frontal one and the set of 4 does not."""
-LANDMARKS = {"right_eye": 39, "left_eye": 42, "nose_tip": 30, "nose_base": 33, "right_lips": 48, "left_lips": 54}
-"""H3DS name -> iBUG index."""
 
 _PLACE, _VIEW, _SCAN, _LIGHT = range(40, 44)
 _NOISE_MM = 0.1
@@ -275,7 +274,7 @@ def _slid_along_edges(rng: np.random.Generator, values: Array, faces: Array) -> 
 def _write_labels(folder: Path, subject: Subject, scan: Scan) -> None:
     """Landmarks and regions: indices into the scan's vertices."""
     tree = cKDTree(np.where(scan.skin[:, None], scan.vertices, 1e6))
-    nearest = {name: int(tree.query(subject.landmarks[index])[1]) for name, index in LANDMARKS.items()}
+    nearest = {name: int(tree.query(subject.landmarks[index])[1]) for name, index in H3DS_LANDMARKS.items()}
     lines = [f"{name} {index}\n" for name, index in nearest.items()]
     (folder / "landmarks.txt").write_text("".join(lines), encoding="utf-8")
     tip = scan.vertices[nearest["nose_tip"]]
