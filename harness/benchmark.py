@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,15 +38,21 @@ class Dataset(ABC):
         name: also the folder's name below `data_root`.
         access, ask_at: how the real data is had.
         mirror_version: changes whenever the mirror's content does.
+        submission_landmarks: iBUG numbers of the points in the landmark files of the benchmark's own submissions.
+        submission_is_neutral: whether these are meshes with neutral expression and pose, since the truth is.
     """
 
     name: ClassVar[str]
     access: ClassVar[Access]
     ask_at: ClassVar[str]
     mirror_version: ClassVar[str]
+    submission_landmarks: ClassVar[tuple[int, ...]] = tuple(range(68))
+    submission_is_neutral: ClassVar[bool] = False
 
     folder: Path
     kind: DataKind
+    hidden_truth: bool = False
+    """True where only the data set's owners can score: such samples can be predicted and exported."""
 
     @staticmethod
     @abstractmethod
@@ -70,6 +76,10 @@ class Dataset(ABC):
     def files(self) -> Sequence[Path]:
         """Every file that the samples and their truth are read from."""
 
+    def submission_path(self, sample: Sample) -> str:
+        """Where a submission to the benchmark has the sample's files: relative, with `/`, without suffix."""
+        return sample.id
+
 
 @dataclass(frozen=True)
 class Benchmark:
@@ -84,6 +94,10 @@ class Benchmark:
         names = [protocol.name for protocol in self.protocols]
         if not names or len(set(names)) != len(names):
             raise HarnessError(f"bench {self.name}: protocols {names} must be at least one, each with its own name")
+
+    def on(self, device: str) -> Benchmark:
+        """The same benchmark, whose protocols compute on `device` ("cpu", "cuda", ...)."""
+        return replace(self, protocols=tuple(p.on(device) for p in self.protocols))
 
     def samples(self) -> Sequence[Sample]:
         """All samples, in a fixed order. Raises HarnessError if there is none, or two share an id."""

@@ -23,6 +23,7 @@ python -m harness COMMAND [...]
                several, one after the other:        run -m method=glvd,lvd,mean_face bench=h3ds
                your own class, no set-up:           run method=path/to/file.py:MyMethod bench=h3ds
   evaluate     score predictions made elsewhere:    evaluate bench=h3ds predictions=DIR unit=mm
+  export       write a run as a submission:         export bench=now split=test run=PATH out=DIR
   train        train a method's mini size:          train method=glvd
   data         data sets and mirrors:               data status | data make h3ds
   list         the methods and benchmarks there are
@@ -121,6 +122,7 @@ def _leaderboard(arguments: list[str]) -> None:
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "run": _job("run"),
     "evaluate": _job("evaluate"),
+    "export": _job("export"),
     "train": _job("train"),
     "data": _data,
     "list": _list,

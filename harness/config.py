@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import MISSING as MISSING_TYPE
 from dataclasses import dataclass, field, fields
@@ -38,6 +39,7 @@ class ScoringConfig:
     output: str | None = _key(None, "this run's folder, instead of one below `runs`")
     timeout_s: float | None = _key(None, "seconds after which one call of a method is given up")
     batch_size: int = _key(1, "samples per call of a method")
+    workers: int = _key(0, "processes that score; 0: one per core, or 1 on a CUDA device")
 
 
 @dataclass
@@ -51,13 +53,32 @@ class RunConfig(ScoringConfig):
 class EvaluateConfig(ScoringConfig):
     """Scores predictions made elsewhere.
 
-    The folder holds `<sample>.ply`, `.obj` or `.npz` per sample; beside a mesh, its 68 landmarks as `<sample>.npy`
-    or `.txt`, without which the mesh must already stand in the scan's frame.
+    The folder holds `<sample>.obj`, `.ply` or `.npz` per sample; beside a mesh, its 68 landmarks as `<sample>.npy`
+    or `.txt`, without which the mesh must already stand in the scan's frame. Or it has the layout of the
+    benchmark's own submissions (NoW: `<subject>/<category>/IMG_xxxx.obj` with seven landmarks).
     """
 
     predictions: str = _key(MISSING, "folder of the files")
     unit: str = _key(MISSING, "m, cm or mm: of these files")
     name: str | None = _key(None, "what the method is called; the folder's name by default")
+
+
+@dataclass
+class ExportConfig:
+    """Writes a run's predictions as the benchmark's own submissions are: a mesh and its landmarks per sample.
+
+    Meshes with neutral expression where the benchmark asks for these. Give the same bench and data as the run had.
+    """
+
+    bench: Any = _key(MISSING, "of the run")
+    run: str = _key(MISSING, "the run's folder")
+    out: str = _key(MISSING, "new folder to write to")
+    split: str | None = _key(None, "short for bench.split")
+    data: str = _key("auto", "as for the run")
+    data_root: str = _key("${oc.env:HARNESS_DATA,data}", "as for the run")
+    unit: str = _key("m", "m, cm or mm: of the files; m is what NoW's official program expects unless told")
+    format: str = _key("obj", "obj or ply")
+    official_files: bool = _key(False, "also the files that the official program would write of a scored run")
 
 
 @dataclass
@@ -72,7 +93,11 @@ class TrainConfig:
     )
 
 
-SCHEMAS: dict[str, type] = {"run": RunConfig, "evaluate": EvaluateConfig, "train": TrainConfig}
+SCHEMAS: dict[str, type] = {"run": RunConfig, "evaluate": EvaluateConfig, "export": ExportConfig, "train": TrainConfig}
+
+
+BENCHMARK_KEYS = ("_target_", "name", "dataset", "protocols")
+"""What a bench's YAML must have; its other keys are there for the command line."""
 
 
 def help_text(command: str) -> str:
@@ -83,7 +108,7 @@ def help_text(command: str) -> str:
     for key in fields(schema):
         required = " (required)" if key.default is MISSING else ""
         default = "" if required or key.default in (None, MISSING_TYPE) else f" [{key.default}]"
-        lines.append(f"  {key.name:<12} {key.metadata['meaning']}{required}{default}")
+        lines.append(f"  {key.name:<14} {key.metadata['meaning']}{required}{default}")
     lines += [
         "",
         "  bench.KEY and method.options.KEY reach into a benchmark's or method's own configuration;",
@@ -118,7 +143,8 @@ def benchmark(config: DictConfig) -> Benchmark:
     """
     try:
         target = plain(config)["bench"]
-        arguments = {key: target[key] for key in ("_target_", "name", "dataset", "protocols")}
+        arguments = {key: target[key] for key in BENCHMARK_KEYS}
+        arguments |= {key: target[key] for key in ("settings",) if key in target}
         built: Benchmark = instantiate(arguments, _convert_="all")
     except KeyError as error:
         raise HarnessError(f"bench: its configuration lacks {error}") from None
@@ -167,7 +193,19 @@ def run_options(config: DictConfig) -> RunOptions:
         seed=config.seed,
         batch_size=config.batch_size,
         timeout_s=config.timeout_s,
+        workers=resolve_workers(config.workers, resolve_device(config.device)),
     )
+
+
+def resolve_workers(workers: int, device: str) -> int:
+    """Turns 0 into the number of cores this process may use, or into 1 where a CUDA device does the work."""
+    if workers < 0:
+        raise HarnessError(f"workers={workers}: expected 0 (one per core) or a positive number")
+    if workers > 0:
+        return workers
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resolve_device(device: str) -> str:

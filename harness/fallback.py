@@ -13,9 +13,11 @@ def mean_face() -> Prediction:
     from harness.heads.procedural import procedural_head  # imports torch: seconds that only a failure should cost
 
     head = procedural_head()
-    vertices = head.template[None]
+    vertices, landmarks = head.template.numpy(), head.landmarks(head.template[None])[0].numpy()
     return Prediction(
-        vertices=vertices[0].numpy(),
+        vertices=vertices,
         faces=head.faces.numpy(),
-        landmarks=head.landmarks(vertices)[0].numpy(),
+        landmarks=landmarks,
+        neutral_vertices=vertices,
+        neutral_landmarks=landmarks,
     )

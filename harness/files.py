@@ -9,7 +9,8 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,21 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Arr
     Raises:
         DataError: the file is missing, damaged or holds something else.
     """
+    with _opened(path) as stored:
+        return {name: stored[name] for name in (stored.files if names is None else names) if name in stored.files}
+
+
+def array_names(path: Path) -> list[str]:
+    """Names of the arrays of an .npz, none of which is read. Raises DataError as `read_arrays` does."""
+    with _opened(path) as stored:
+        return list(stored.files)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in (stored.files if names is None else names) if name in stored.files}
+            yield stored
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as named arrays ({error or type(error).__name__})") from None
 

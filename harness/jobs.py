@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,12 +20,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness import catalogue, config
 from harness.errors import HarnessError
+from harness.export import ExportOptions, export
 from harness.files import digest
-from harness.method import MethodSpec, load_object
+from harness.method import load_object
 from harness.report import print_runs
 from harness.run_folder import RunFolder
 from harness.runner import run
-from harness.stored_predictions import StoredPredictions
+from harness.stored_predictions import stored_method
+from harness.timing import Contestant, TimingBenchmark, time_together
 
 log = logging.getLogger(__name__)
 
@@ -43,16 +46,19 @@ def start(command: str, arguments: list[str]) -> None:
     require_choices(command, arguments)
     finished: list[RunFolder] = []
     failed: list[HarnessError] = []
+    to_time: list[Contestant] = []
 
     def job(configuration: DictConfig) -> None:
         try:
             check_complete(configuration)
-            folder = JOBS[command](configuration)
+            outcome = JOBS[command](configuration)
         except HarnessError as error:
             failed.append(error)
             return
-        if folder is not None:
-            finished.append(folder)
+        if isinstance(outcome, Contestant):
+            to_time.append(outcome)
+        elif outcome is not None:
+            finished.append(outcome)
 
     os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints its errors and ends the process by itself
     with tempfile.TemporaryDirectory() as scratch:  # Hydra notes each multirun's configuration
@@ -61,6 +67,9 @@ def start(command: str, arguments: list[str]) -> None:
             hydra.main(version_base="1.3", config_path=str(catalogue.CONFIGS), config_name=command)(job)()
         except (HydraException, OmegaConfBaseException) as error:
             failed.append(HarnessError(f"{error}. See python -m harness {command} --help"))
+    timed, troubles = time_together(to_time)  # methods take turns, so that all of them must be known first
+    finished += timed
+    failed += troubles
     if finished:
         print_runs(finished)
     if failed:
@@ -77,10 +86,13 @@ def prepare(arguments: list[str]) -> list[str]:
     if config_dir is not None and not Path(config_dir).is_dir():
         raise HarnessError(f"--config-dir {config_dir}: no such folder")
     prepared = []
+    several = any(argument.startswith("method=") and "," in argument for argument in arguments)
     for argument in arguments:
         group, equals, value = argument.partition("=")
         if equals and group in catalogue.GROUPS and value and value[0] not in "${[":
             value = ",".join(_choice(group, name, config_dir) for name in value.split(","))
+        if group.startswith("method.") and several:
+            group = f"++{group}"  # Hydra looks for the key before it knows the methods; their classes check it
         prepared.append(f"{group}{equals}{value}")
     return sorted(prepared, key=_is_override)
 
@@ -125,22 +137,56 @@ def _option(arguments: list[str], names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _run(configuration: DictConfig) -> RunFolder:
+def _run(configuration: DictConfig) -> RunFolder | Contestant | None:
     method = config.method_spec(configuration)
     method.adapter_class()  # a wrong class is refused before any data is touched
-    return run(config.benchmark(configuration), method, config.plain(configuration), config.run_options(configuration))
+    options = config.run_options(configuration)
+    bench = config.benchmark(configuration).on(options.device)
+    if isinstance(bench, TimingBenchmark):
+        return Contestant(bench, method, config.plain(configuration), options)
+    folder = run(bench, method, config.plain(configuration), options)
+    if bench.dataset.hidden_truth:
+        log.info(
+            "Everything is predicted: %s. The ground truth of these samples is hidden, only the organisers of %s can "
+            "score them. This command writes what to send them:",
+            folder.path,
+            bench.name,
+        )
+        sys.stdout.write(f"{export_command(folder, configuration)}\n")  # in one line, to be copied
+        return None
+    return folder
+
+
+def export_command(folder: RunFolder, configuration: DictConfig) -> str:
+    """What exports a run of this configuration, ready for a shell."""
+    bench = config.plain(configuration.bench)
+    chosen = {key: value for key, value in bench.items() if key not in config.BENCHMARK_KEYS}
+    words = [f"bench={bench['name']}", *(f"bench.{key}={value}" for key, value in chosen.items())]
+    words += [f"data={configuration.data}", f"data_root={configuration.data_root}", f"run={folder.path}", "out=DIR"]
+    return f"python -m harness export {shlex.join(words)}"
 
 
 def _evaluate(configuration: DictConfig) -> RunFolder:
     folder = Path(configuration.predictions).resolve()
-    method = MethodSpec(
-        name=configuration.name or folder.name,
-        adapter="harness.stored_predictions:StoredPredictions",
-        options={"folder": str(folder), "unit": configuration.unit},
-    )
     bench = config.benchmark(configuration)
-    StoredPredictions(**method.options).expect(bench.samples())
-    return run(bench, method, config.plain(configuration), config.run_options(configuration))
+    if isinstance(bench, TimingBenchmark):
+        raise HarnessError(f"bench {bench.name}: stored predictions take no time; `run` times a method at work")
+    if bench.dataset.hidden_truth:
+        raise HarnessError(f"bench {bench.name}: the ground truth of these samples is hidden; they cannot be scored")
+    method = stored_method(configuration.name or folder.name, folder, configuration.unit, bench)
+    options = config.run_options(configuration)
+    return run(bench.on(options.device), method, config.plain(configuration), options)
+
+
+def _export(configuration: DictConfig) -> None:
+    if configuration.split:
+        if "split" not in configuration.bench:
+            raise HarnessError(f"split={configuration.split}: bench {configuration.bench.name} has no splits")
+        configuration.bench.split = configuration.split
+    options = ExportOptions(
+        Path(configuration.out), configuration.unit, configuration.format, configuration.official_files
+    )
+    export(RunFolder(Path(configuration.run)), config.benchmark(configuration), options)
 
 
 def _train(configuration: DictConfig) -> None:
@@ -154,4 +200,9 @@ def _train(configuration: DictConfig) -> None:
     log.info("Weights: %s. Try them with method.options.weights=%s", weights, weights)
 
 
-JOBS: dict[str, Callable[[DictConfig], RunFolder | None]] = {"run": _run, "evaluate": _evaluate, "train": _train}
+JOBS: dict[str, Callable[[DictConfig], RunFolder | Contestant | None]] = {
+    "run": _run,
+    "evaluate": _evaluate,
+    "export": _export,
+    "train": _train,
+}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,15 @@ from typing import Any
 from harness.files import digest, digest_files
 
 PACKAGES = ("face-recon-harness", "numpy", "scipy", "torch", "warp-lang", "trimesh", "hydra-core", "pillow")
+CPU_FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+GPU_IDENTITY = ("name", "memory_mib", "multiprocessors", "power_limit", "highest_sm_clock", "application_clock")
+NVIDIA_SMI = {
+    "driver": "driver_version",
+    "power_limit": "power.limit",
+    "highest_sm_clock": "clocks.max.sm",
+    "application_clock": "clocks.applications.graphics",
+}
+NVIDIA_SMI_NOW = {"sm_clock": "clocks.sm", "memory_clock": "clocks.mem", "temperature": "temperature.gpu"}
 
 
 def environment(device: str) -> dict[str, Any]:
@@ -22,9 +33,10 @@ def environment(device: str) -> dict[str, Any]:
         "git": git_state(Path(__file__).parent),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "device": device,
         "accelerator": accelerator_name(device) if device.startswith("cuda") else None,
+        "hardware": hardware_record(device),
     }
 
 
@@ -84,3 +96,93 @@ def accelerator_name(device: str) -> str | None:
     import torch
 
     return torch.cuda.get_device_name(torch.device(device)) if torch.cuda.is_available() else None
+
+
+def hardware(device: str) -> str:
+    """A readable name with a digest of what on this machine decides how long a computation takes on `device`.
+
+    Clocks and temperatures of the moment are no part of it, nor are versions of packages.
+    """
+    record = hardware_record(device)
+    gpu = record["gpu"]
+    name = f"{gpu['name']} with " if gpu else ""
+    threads = "" if gpu else f", {record['threads']} thread{'' if record['threads'] == 1 else 's'}"
+    stable = {key: record[key] for key in ("cpu", "cpu_details", "cores", "governor", "threads")}
+    stable |= {key: gpu[key] for key in GPU_IDENTITY} if gpu else {}
+    return f"{name}{record['cpu']}, {record['cores']} cores{threads} [{digest(json.dumps(stable, sort_keys=True))[:8]}]"
+
+
+def hardware_record(device: str) -> dict[str, Any]:
+    """Processor, threads, precision and, for a CUDA device, the GPU with its driver and limits; plain JSON values."""
+    import torch
+
+    return {
+        "cpu": cpu_name(),
+        "cpu_details": cpu_details(),
+        "cores": cores(),
+        "governor": _first_line(CPU_FREQUENCY / "scaling_governor"),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu_record(device) if device.startswith("cuda") and torch.cuda.is_available() else None,
+    }
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_details() -> dict[str, str]:
+    """What tells processors of one name apart, where the system says it."""
+    wanted = ("cpu family", "model", "stepping", "cache size")
+    try:
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    except OSError:
+        return {}
+    found = {name.strip(): value.strip() for name, _, value in reversed(lines) if name.strip() in wanted}
+    highest = _first_line(CPU_FREQUENCY / "cpuinfo_max_freq")
+    return {**dict(sorted(found.items())), **({"highest kHz": highest} if highest else {})}
+
+
+@cache
+def gpu_record(device: str) -> dict[str, Any]:
+    """A CUDA device as torch and `nvidia-smi` describe it; None for what neither says."""
+    import torch
+
+    properties = torch.cuda.get_device_properties(torch.device(device))
+    return {
+        "name": properties.name,
+        "memory_mib": properties.total_memory // 2**20,
+        "multiprocessors": properties.multi_processor_count,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        **{name: _ask_nvidia_smi(device, query) for name, query in NVIDIA_SMI.items()},
+    }
+
+
+def clocks(device: str) -> dict[str, Any]:
+    """How fast everything runs at this moment, and how busy the machine is."""
+    gpu = device.startswith("cuda")
+    return {
+        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "cpu_khz": _first_line(CPU_FREQUENCY / "scaling_cur_freq"),
+        **{name: _ask_nvidia_smi(device, query) for name, query in (NVIDIA_SMI_NOW if gpu else {}).items()},
+    }
+
+
+def _ask_nvidia_smi(device: str, query: str) -> str | None:
+    import torch
+
+    try:
+        place = str(torch.cuda.get_device_properties(torch.device(device)).uuid)
+        command = ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader", "-i", f"GPU-{place}"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError, AttributeError, RuntimeError, AssertionError):
+        return None  # no nvidia-smi in a container, or a slice of a GPU, which it does not describe
+    return None if answer.startswith("[") else answer
+
+
+def _first_line(path: Path) -> str | None:
+    try:
+        return path.read_text().strip().partition("\n")[0]
+    except OSError:
+        return None

@@ -27,44 +27,63 @@ def print_runs(folders: Sequence[RunFolder], console: Console | None = None) -> 
             groups.setdefault(key, []).append(summary)
     for (protocol_id, *_), summaries in groups.items():
         console.print(_title(protocol_id, summaries[0]), style="bold", soft_wrap=True)
-        console.print(_table(protocol_id, summaries))
+        for table in _tables(protocol_id, summaries, console):
+            console.print(table)
         if any(row["evaluated"] < row["expected"] for s in summaries for row in s["rows"]):
             console.print("( ): the value that leaves failed samples out, as official programs do")
-        console.print(summaries[0]["meaning"][protocol_id], style="dim")
+        console.print(escape(summaries[0]["meaning"][protocol_id]), style="dim")
         console.print()
     for folder in folders:
         console.print(f"Run: {folder.path}", soft_wrap=True)
+        for note in folder.summary().get("notes", ()):
+            console.print(f"  {escape(note)}", soft_wrap=True, highlight=False)
 
 
 def _title(protocol_id: str, summary: dict[str, Any]) -> str:
-    row = next(row for row in summary["rows"] if row["protocol_id"] == protocol_id)
-    data = f"{LABELS[summary['data']]} (version {summary['dataset_version']})"
-    return escape(f"{summary['bench']} · {row['protocol']} [{protocol_id}] · {row['unit']} · {data}")
+    rows = [row for row in summary["rows"] if row["protocol_id"] == protocol_id]
+    units = ", ".join(dict.fromkeys(row["unit"] for row in rows))
+    data = f"{summary.get('data_label') or LABELS[summary['data']]} (version {summary['dataset_version']})"
+    return escape(f"{summary['bench']} · {rows[0]['protocol']} [{protocol_id}] · {units} · {data}")
 
 
-def _table(protocol_id: str, summaries: Sequence[dict[str, Any]]) -> Table:
+def _tables(protocol_id: str, summaries: Sequence[dict[str, Any]], console: Console) -> list[Table]:
+    """One table, or one per condition where its numbers would not fit beside each other."""
     rows = [[row for row in s["rows"] if row["protocol_id"] == protocol_id] for s in summaries]
+    whole = _table(summaries, rows)
+    if console.measure(whole, options=console.options.update(max_width=10_000)).minimum <= console.width:
+        return [whole]
+    conditions = list(dict.fromkeys(in_words(condition(row)) for group in rows for row in group))
+    parts = [[[row for row in group if in_words(condition(row)) == name] for group in rows] for name in conditions]
+    return [
+        _table([s for s, group in zip(summaries, part, strict=True) if group], [group for group in part if group])
+        for part in parts
+    ]
+
+
+def _table(summaries: Sequence[dict[str, Any]], rows: Sequence[Sequence[dict[str, Any]]]) -> Table:
     table = Table()
     table.add_column("method")
-    headings = list(dict.fromkeys(_heading(row) for group in rows for row in group))
+    units = {row["unit"] for group in rows for row in group}
+    headings = list(dict.fromkeys(_heading(row, units) for group in rows for row in group))
     for heading in headings:
         table.add_column(heading, justify="right")
     table.add_column("coverage", justify="right")
     names = Counter(summary["method"] for summary in summaries)
     for summary, group in zip(summaries, rows, strict=True):
-        cells = {_heading(row): _cell(row) for row in group}
+        cells = {_heading(row, units): _cell(row) for row in group}
         if len(cells) < len(group):
             raise HarnessError(f"run {summary['identity']}: two numbers under one heading; {list(cells)}")
         several = names[summary["method"]] > 1
         name = f"{summary['method']} {summary['identity'][:8]}" if several else summary["method"]
-        one_region = [row for row in group if row["region"] == group[0]["region"]]
-        coverage = f"{sum(r['evaluated'] for r in one_region)}/{sum(r['expected'] for r in one_region)}"
+        first = [row for row in group if row["column"] == group[0]["column"] and "all" not in condition(row).values()]
+        coverage = f"{sum(r['evaluated'] for r in first)}/{sum(r['expected'] for r in first)}"
         table.add_row(name, *(cells.get(heading, "") for heading in headings), coverage)
     return table
 
 
-def _heading(row: dict[str, Any]) -> str:
-    return " ".join(filter(None, (row["region"], in_words(condition(row)))))
+def _heading(row: dict[str, Any], units: set[str]) -> str:
+    unit = f"[{row['unit']}]" if len(units) > 1 else ""
+    return " ".join(filter(None, (row["column"], unit, in_words(condition(row)))))
 
 
 def _cell(row: dict[str, Any]) -> str:

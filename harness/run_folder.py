@@ -22,17 +22,20 @@ import pyarrow.parquet
 from filelock import FileLock, Timeout
 
 from harness.errors import ContractError, DataError, HarnessError
-from harness.files import read_arrays, read_json, write_arrays, write_atomically, write_json
+from harness.files import array_names, read_arrays, read_json, write_arrays, write_atomically, write_json
 from harness.protocols.base import Score
 from harness.samples import Array, Prediction, Sample
 
 SCHEMA = 1
 COLUMNS = {"value": pyarrow.float64(), "fallback": pyarrow.float64(), "failure": pyarrow.string()}
 ROW_FIELDS = {
-    *("protocol", "protocol_id", "region", "unit", "value", "value_dropping_failures"),
+    *("protocol", "protocol_id", "column", "unit", "value", "value_dropping_failures"),
     *("evaluated", "expected", "std_subjects"),
 }
-ARRAY_FIELDS = ("vertices", "faces", "landmarks", "landmarks_2d", "label_map")
+ARRAY_FIELDS = (
+    *("vertices", "faces", "landmarks", "landmarks_2d", "label_map"),
+    *("neutral_vertices", "neutral_landmarks"),
+)
 
 
 class RunFolder:
@@ -93,7 +96,7 @@ class RunFolder:
         if prediction.faces is not None:
             arrays["faces"] = prediction.faces.astype(np.int32)  # half of the file otherwise
         arrays |= {f"parameters/{name}": value for name, value in prediction.parameters.items()}
-        state = {k: getattr(prediction, k) for k in ("in_world_frame", "failure", "detail")}
+        state = {k: getattr(prediction, k) for k in ("source_unit", "in_world_frame", "failure", "detail")}
         write_arrays(self._prediction_file(sample_id), {"state": np.array(json.dumps(state)), **arrays})
 
     def prediction(self, sample_id: str) -> Prediction:
@@ -122,11 +125,9 @@ class RunFolder:
         }
         arrays: dict[str, Any] = {"record": np.array(json.dumps(record, sort_keys=True, allow_nan=False))}
         for protocol, score in scores.items():
-            if score.aligned_vertices is not None:
-                arrays[f"{protocol}/aligned"] = score.aligned_vertices
-            for region, (ids, distances) in score.per_point.items():
-                arrays[f"{protocol}/{region}/ids"] = ids
-                arrays[f"{protocol}/{region}/distances"] = distances
+            arrays |= _arrays_of(score, protocol)
+        for protocol, score in fallbacks.items():
+            arrays |= _arrays_of(score, f"{protocol}/fallback")
         write_arrays(self._score_file(sample.id), arrays)
 
     def score(self, sample_id: str) -> dict[str, Any]:
@@ -141,12 +142,22 @@ class RunFolder:
         """Arrays kept with a score, those of `names` that are there.
 
         `<protocol>/aligned` is (V, 3) float32, the prediction in the scan's frame; `<protocol>/<region>/ids` and
-        `.../distances` are the scored scan vertices and their distances. Raises HarnessError on a damaged file.
+        `.../distances` are the scored scan vertices and their distances; `<protocol>/vectors/<name>` what else the
+        protocol keeps; `<protocol>/fallback/...` the same of the mean face, where the sample failed. Raises
+        HarnessError on a damaged file.
         """
         try:
             return read_arrays(self._score_file(sample_id), names)
         except DataError as error:
             raise HarnessError(f"{error}; delete it and give the command again") from None
+
+    def measured_regions(self, sample_id: str, protocol: str) -> list[str]:
+        """Regions of the scan with errors per point, of the prediction itself and not of what stood in for it."""
+        try:
+            names = [name.split("/") for name in array_names(self._score_file(sample_id))]
+        except DataError as error:
+            raise HarnessError(f"{error}; delete it and give the command again") from None
+        return [parts[1] for parts in names if parts[0] == protocol and len(parts) == 3 and parts[2] == "ids"]
 
     def _score_file(self, sample_id: str) -> Path:
         return self.path / "scores" / f"{sample_id}.npz"
@@ -196,6 +207,16 @@ def read_prediction(path: Path) -> Prediction:
         return Prediction(**arrays, parameters=parameters, **state)
     except (TypeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: is not a stored prediction ({error})") from None
+
+
+def _arrays_of(score: Score, prefix: str) -> dict[str, Array]:
+    arrays: dict[str, Array] = {f"{prefix}/vectors/{name}": vector for name, vector in score.vectors.items()}
+    if score.aligned_vertices is not None:
+        arrays[f"{prefix}/aligned"] = score.aligned_vertices
+    for region, (ids, distances) in score.per_point.items():
+        arrays[f"{prefix}/{region}/ids"] = ids
+        arrays[f"{prefix}/{region}/distances"] = distances
+    return arrays
 
 
 def _plain(score: Score, fallback: Score | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +20,13 @@ from harness import provenance
 from harness.adapter import MethodAdapter
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
-from harness.fallback import mean_face
 from harness.files import digest, digest_files, write_json
 from harness.isolation.process import WorkerProcess
 from harness.method import MethodSpec
-from harness.protocols.base import Protocol, SampleScore, Score
+from harness.protocols.base import Protocol, SampleScore
 from harness.run_folder import RunFolder
-from harness.samples import Prediction, Sample
+from harness.samples import Array, Prediction, Sample
+from harness.scoring import score_samples
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -35,7 +35,7 @@ Records = dict[str, dict[str, Any]]  # sample id -> protocol name -> what RunFol
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to run. All but the folders are part of the run's identity.
+    """How to run. All but the folders and `workers` are part of the run's identity.
 
     Attributes:
         root: folder of all runs; this one gets a sub-folder named after bench, data, method and identity.
@@ -44,6 +44,7 @@ class RunOptions:
         seed: of every method's random numbers.
         batch_size: samples per call of `predict`.
         timeout_s: after which a call of `predict` is given up; None waits for ever.
+        workers: processes that score; no part of the identity, since it changes no number.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class RunOptions:
     seed: int = 0
     batch_size: int = 1
     timeout_s: float | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:
@@ -62,6 +64,8 @@ class RunOptions:
 
 def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], options: RunOptions) -> RunFolder:
     """Scores one method on one benchmark, or returns the finished run if there is one.
+
+    Where only others have the ground truth, the run ends with its predictions.
 
     Args:
         benchmark: samples, truth, protocols.
@@ -81,10 +85,12 @@ def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], option
             log.info("Already complete: %s", folder.path)
             return folder
         predict_missing(folder, samples, method, options)
-        score_missing(folder, samples, benchmark)
+        if benchmark.dataset.hidden_truth:
+            return folder
+        score_missing(folder, samples, benchmark, options.workers)
         records = {sample.id: folder.score(sample.id)["protocols"] for sample in samples}
         write_json(folder.path / "finished.json", {"finished": now()})
-        folder.finish(score_table(records, samples, benchmark), summarise(records, samples, benchmark, manifest))
+        folder.finish(score_table(records, samples, benchmark), summarise(folder, records, samples, benchmark))
     return folder
 
 
@@ -105,35 +111,23 @@ def predict_missing(folder: RunFolder, samples: Sequence[Sample], method: Method
         worker.close()
 
 
-def score_missing(folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark) -> None:
+def score_missing(folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark, workers: int) -> None:
     """Scores every prediction that has no score on disk, under every protocol of the benchmark."""
     missing = [sample for sample in samples if not folder.has_score(sample.id)]
-    for sample in tracked(missing, f"Scoring on {benchmark.name}"):
-        prediction = folder.prediction(sample.id)
-        truth = benchmark.truth(sample)
-        scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
-        failed = [p for p in benchmark.protocols if scores[p.name].failure is not None and p.fallback == "mean_face"]
-        folder.keep_score(sample, scores, {p.name: score(p, mean_face(), truth) for p in failed})
-
-
-def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:
-    """Scores one prediction; a failed one gives a failed score, and so does one that no protocol foresaw."""
-    if prediction.failure is not None:
-        return Score.failed(prediction.failure, prediction.detail)
-    try:
-        return protocol.score(prediction, truth)
-    except Exception as error:  # whatever it is, it must not keep the other samples from their scores
-        log.exception("%s could not score a prediction", protocol.name)
-        return Score.failed("crash", f"{protocol.name} raised {type(error).__name__}: {error}")
+    if not missing:
+        return
+    with logging_redirect_tqdm(), tqdm(total=len(missing), desc=f"Scoring on {benchmark.name}", unit="sample") as bar:
+        for done in score_samples(folder, missing, benchmark, workers):
+            bar.update(len(done))
 
 
 def score_table(records: Records, samples: Sequence[Sample], benchmark: Benchmark) -> list[dict[str, Any]]:
-    """One row per sample, protocol and region: the contents of `scores.parquet`."""
+    """One row per sample, protocol and column: the contents of `scores.parquet`."""
     rows = []
     for sample in samples:
         for protocol in benchmark.protocols:
             result = records[sample.id][protocol.name]
-            for region in protocol.regions:
+            for column in protocol.columns:
                 rows.append(
                     {
                         "sample": sample.id,
@@ -141,9 +135,9 @@ def score_table(records: Records, samples: Sequence[Sample], benchmark: Benchmar
                         **sample.condition,
                         "protocol": protocol.name,
                         "protocol_id": protocol.id,
-                        "region": region,
-                        "value": result["values"].get(region),
-                        "fallback": (result["fallback"] or {}).get(region),
+                        "column": column,
+                        "value": result["values"].get(column),
+                        "fallback": (result["fallback"] or {}).get(column),
                         "failure": result["failure"],
                         "detail": result["detail"],
                         "warnings": "; ".join(result["warnings"]),
@@ -152,15 +146,15 @@ def score_table(records: Records, samples: Sequence[Sample], benchmark: Benchmar
     return rows
 
 
-def summarise(
-    records: Records, samples: Sequence[Sample], benchmark: Benchmark, manifest: dict[str, Any]
-) -> dict[str, Any]:
+def summarise(folder: RunFolder, records: Records, samples: Sequence[Sample], benchmark: Benchmark) -> dict[str, Any]:
     """The numbers of the run's table, each with what it means. Holds no time of day: equal runs, equal bytes."""
     rows: list[dict[str, Any]] = []
     for protocol in benchmark.protocols:
-        lines = [sample_score(sample, records[sample.id][protocol.name]) for sample in samples]
-        named = {"protocol": protocol.name, "protocol_id": protocol.id, "unit": protocol.unit}
-        rows += [{**row, **named} for row in protocol.summarise(lines)]
+        lines = [sample_score(folder, sample, protocol, records[sample.id][protocol.name]) for sample in samples]
+        for row in protocol.summarise(lines):
+            unit = protocol.unit_of(row["column"])
+            rows.append({**row, "protocol": protocol.name, "protocol_id": protocol.id, "unit": unit})
+    manifest = folder.manifest()
     return {
         "identity": manifest["identity"],
         "method": manifest["method"]["name"],
@@ -174,8 +168,13 @@ def summarise(
     }
 
 
-def sample_score(sample: Sample, result: dict[str, Any]) -> SampleScore:
+def sample_score(folder: RunFolder, sample: Sample, protocol: Protocol, result: dict[str, Any]) -> SampleScore:
     """One stored result in the form that protocols summarise."""
+
+    def stored(name: str) -> Array | None:
+        name = f"{protocol.name}/{name}"
+        return folder.surfaces(sample.id, [name]).get(name)
+
     worked = result["failure"] is None
     return SampleScore(
         sample_id=sample.id,
@@ -184,13 +183,20 @@ def sample_score(sample: Sample, result: dict[str, Any]) -> SampleScore:
         score=result["values"] if worked else None,
         fallback=result["fallback"],
         failure=result["failure"],
+        arrays=stored,
+        group=sample.group,
     )
 
 
 def describe(
-    benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], options: RunOptions, samples: Sequence[Sample]
+    benchmark: Benchmark,
+    method: MethodSpec,
+    config: dict[str, Any],
+    options: RunOptions,
+    samples: Sequence[Sample],
+    further: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The manifest; its `identity` covers all that may change a number."""
+    """The manifest; its `identity` covers all that may change a number, with what `further` names."""
     dataset = benchmark.dataset
     adapter: type[MethodAdapter] = method.adapter_class()
     what = {
@@ -207,6 +213,7 @@ def describe(
         "seed": options.seed,
         "batch_size": options.batch_size,
         "timeout_s": options.timeout_s,
+        **(further or {}),
     }
     return {
         **what,

@@ -20,6 +20,8 @@ from harness.errors import ContractError, DataError, NonFiniteError
 
 Array = NDArray[Any]
 
+MILLIMETRES_PER = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+
 FAILURE_REASONS = (
     "no_face",  # the method found no face in the image
     "bad_mesh",  # wrong shapes, indices out of range, impossible size
@@ -102,7 +104,8 @@ class View:
 
     Attributes:
         image: path of an image file (read when asked for), or an (H, W, 3) uint8 RGB array.
-        mask: path or (H, W) bool array, true on the subject; None where the data set has none.
+        mask: path or (H, W) bool array, true on the subject; None where the data set has none. Of an image file with
+            transparency (which may be `image` itself) it is the opaque part.
         camera: None where the data set has none.
         scene: (4, 4) maps the unit ball to the part of the world that holds the subject (H3DS's `scale_mat`).
         box: (4,) left, top, right, bottom of the face in pixels.
@@ -143,7 +146,8 @@ class View:
 def _read_pixels(path: Path, mode: str) -> Array:
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert(mode))
+            transparent = mode == "L" and "A" in image.getbands()
+            return np.asarray(image.getchannel("A") if transparent else image.convert(mode))
     except FileNotFoundError:
         raise DataError(f"{path}: image file is missing") from None
     except (OSError, ValueError, SyntaxError) as error:
@@ -159,12 +163,14 @@ class Sample:
         subject: whom it shows: the unit of resampling.
         views: at least one.
         condition: what results are broken down by, e.g. {"views": 3} or {"challenge": "selfie"}.
+        group: samples of one group show the same surface, in one expression; the subject by default.
     """
 
     id: str
     subject: str
     views: tuple[View, ...]
     condition: Mapping[str, str | int] = field(default_factory=dict)
+    group: str = ""
 
     def __post_init__(self) -> None:
         if not self.id or not all(c.isalnum() or c in "._-" for c in self.id) or self.id.startswith("."):
@@ -173,6 +179,7 @@ class Sample:
             raise ContractError(f"sample {self.id}: has no view")
         object.__setattr__(self, "views", tuple(self.views))
         object.__setattr__(self, "condition", MappingProxyType(dict(self.condition)))
+        object.__setattr__(self, "group", self.group or self.subject)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (Sample, {**self.__dict__, "condition": dict(self.condition)})
@@ -190,6 +197,10 @@ class Prediction:
         parameters: named coefficient vectors of a head model ("shape", "expression", "pose", ...).
         landmarks_2d: (68, 2) pixels in the first view.
         label_map: (H, W) integer part labels of the first view.
+        neutral_vertices: (V, 3), neutral_landmarks: (68, 3): the same face with neutral expression and pose, for
+            benchmarks whose truth is neutral (NoW); None where the method has no such thing.
+        source_unit: "m", "cm" or "mm": what the method answered in, before lengths were made millimetres. Official
+            programs that round to single precision do so in this unit.
         in_world_frame: true where `vertices` already stand in the world frame of the sample's cameras.
         failure: one of FAILURE_REASONS; then everything above is None or empty.
         detail: what happened, for a human.
@@ -201,6 +212,9 @@ class Prediction:
     parameters: Mapping[str, Array] = field(default_factory=dict)
     landmarks_2d: Array | None = None
     label_map: Array | None = None
+    neutral_vertices: Array | None = None
+    neutral_landmarks: Array | None = None
+    source_unit: str = "mm"
     in_world_frame: bool = False
     failure: str | None = None
     detail: str = ""
@@ -208,18 +222,23 @@ class Prediction:
     def __post_init__(self) -> None:
         if self.failure is not None and self.failure not in FAILURE_REASONS:
             raise ContractError(f"prediction.failure: {self.failure!r} is not one of {', '.join(FAILURE_REASONS)}")
-        answers = (self.vertices, self.faces, self.landmarks, self.landmarks_2d, self.label_map)
+        if self.source_unit not in MILLIMETRES_PER:
+            raise ContractError(f"prediction.source_unit: {self.source_unit!r}, expected m, cm or mm")
+        answers = (self.vertices, self.faces, self.landmarks, self.landmarks_2d, self.label_map, self.neutral_vertices)
         if self.failure is not None and (self.parameters or any(answer is not None for answer in answers)):
             raise ContractError(f"prediction: failed ({self.failure}) but carries an answer; it is one or the other")
         if (self.vertices is None) != (self.faces is None):
             raise ContractError("prediction: vertices and faces belong together; one of them is missing")
         if self.vertices is not None:
             self._check_mesh()
-        if self.landmarks is not None:
-            value = _array("prediction.landmarks", self.landmarks, (68, 3), np.float64, finite=False)
-            if np.isinf(value).any():
-                raise NonFiniteError("prediction.landmarks: infinite values (use NaN for a point that is missing)")
-            object.__setattr__(self, "landmarks", value)
+        for name in ("landmarks", "neutral_landmarks"):
+            if getattr(self, name) is not None:
+                value = _array(f"prediction.{name}", getattr(self, name), (68, 3), np.float64, finite=False)
+                if np.isinf(value).any():
+                    raise NonFiniteError(f"prediction.{name}: infinite values (use NaN for a point that is missing)")
+                object.__setattr__(self, name, value)
+        if self.neutral_vertices is not None or self.neutral_landmarks is not None:
+            self._check_neutral()
         if self.landmarks_2d is not None:
             value = _array("prediction.landmarks_2d", self.landmarks_2d, (68, 2), np.float64, finite=False)
             object.__setattr__(self, "landmarks_2d", value)
@@ -245,13 +264,32 @@ class Prediction:
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
 
-    def scaled(self, factor: float) -> Prediction:
-        """The same answer with 3D lengths multiplied by `factor`."""
-        return replace(
-            self,
-            vertices=None if self.vertices is None else self.vertices * factor,
-            landmarks=None if self.landmarks is None else self.landmarks * factor,
-        )
+    def _check_neutral(self) -> None:
+        if self.vertices is None or self.neutral_vertices is None:
+            raise ContractError("prediction: neutral landmarks and vertices need each other and the mesh itself")
+        shape = (len(self.vertices), 3)
+        value = _array("prediction.neutral_vertices", self.neutral_vertices, shape, np.float64)
+        object.__setattr__(self, "neutral_vertices", value)
+        if (self.landmarks is None) != (self.neutral_landmarks is None):
+            raise ContractError("prediction: landmarks are given on only one of its two meshes (expressive, neutral)")
+
+    @property
+    def has_neutral(self) -> bool:
+        """Whether the method also gave the face with neutral expression and pose."""
+        return self.neutral_vertices is not None
+
+    def neutral(self) -> Prediction:
+        """The answer with its neutral mesh and landmarks in place of the others; as it is where there are none."""
+        if self.neutral_vertices is None:
+            return self
+        return replace(self, vertices=self.neutral_vertices, landmarks=self.neutral_landmarks, in_world_frame=False)
+
+    def in_millimetres(self, unit: str) -> Prediction:
+        """The same answer, given in `unit`, with its 3D lengths in millimetres."""
+        factor = MILLIMETRES_PER[unit]
+        lengths = ("vertices", "landmarks", "neutral_vertices", "neutral_landmarks")
+        scaled = {k: getattr(self, k) * factor for k in lengths if getattr(self, k) is not None}
+        return replace(self, source_unit=unit, **scaled)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (Prediction, {**self.__dict__, "parameters": dict(self.parameters)})

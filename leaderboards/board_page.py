@@ -46,7 +46,7 @@ def show_bench(boards: Sequence[Board]) -> None:
     for kind in ("real", "mirror"):
         members = [board for board in boards if board.key.kind == kind]
         if members and kind == "mirror":
-            streamlit.html(banner(kind))
+            streamlit.html(banner(kind, members[0].lines[0].run.summary.get("data_label")))
         for board in members:
             streamlit.html(board_title(board) + board_html(board))
             streamlit.caption(" ".join(filter(None, (board.meaning, failure_note(board)))))

@@ -54,7 +54,8 @@ class Line:
     def coverage(self) -> tuple[int, int]:
         """Samples that worked and all samples, over the conditions of the first region."""
         region = next(iter(self.cells)).split(" · ")[0]
-        cells = [cell for heading, cell in self.cells.items() if heading.split(" · ")[0] == region]
+        split = {heading: heading.split(" · ") for heading in self.cells}
+        cells = [self.cells[h] for h, parts in split.items() if parts[0] == region and not parts[-1].endswith(" all")]
         return sum(cell.evaluated for cell in cells), sum(cell.expected for cell in cells)
 
 
@@ -165,7 +166,7 @@ def why_not(one: Run, other: Run, key: BoardKey) -> str | None:
 def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
     """A run's numbers on a board, by column heading."""
     return {
-        " · ".join(filter(None, (row["region"], in_words(condition(row))))): Cell(
+        " · ".join(filter(None, (row["column"], in_words(condition(row))))): Cell(
             row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]
         )
         for row in run.rows

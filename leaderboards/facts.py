@@ -34,6 +34,7 @@ def run_facts(run: Run) -> dict[str, str]:
         "Started": manifest["started"],
         "Finished": run.date,
         "Run folder": str(run.folder.path),
+        **({"Notes": ". ".join(run.summary["notes"])} if run.summary.get("notes") else {}),
     }
 
 

@@ -89,6 +89,8 @@ def check_place(target: str, folder: Path, kind: str) -> None:
 
 def aligned_surface(run: Run, sample_id: str, protocol: str) -> Surface | None:
     """The prediction in the scan's frame as a protocol placed it, else in its own; None if it has no mesh."""
+    if "timing" in run.manifest:
+        return None  # a measurement of time keeps no prediction
     answer = run.folder.prediction(sample_id)
     if answer.vertices is None or answer.faces is None:
         return None
@@ -97,8 +99,10 @@ def aligned_surface(run: Run, sample_id: str, protocol: str) -> Surface | None:
     return Surface(vertices, answer.faces)
 
 
-def scan_surface(benchmark: Benchmark, run: Run, sample: Sample, protocol: str, region: str) -> Surface | None:
-    """The sample's scan with the errors of one protocol and region; None for a benchmark without scans.
+def scan_surface(benchmark: Benchmark, run: Run, sample: Sample, protocol: str, column: str) -> Surface | None:
+    """The sample's scan with the errors of one protocol, of the region that `column` is about where there are several.
+
+    None for a benchmark without scans.
 
     Raises:
         HarnessError: unreadable data, or scores that do not fit the scan.
@@ -106,6 +110,8 @@ def scan_surface(benchmark: Benchmark, run: Run, sample: Sample, protocol: str, 
     scan = getattr(benchmark.truth(sample), "scan", None)
     if not isinstance(scan, Mesh):
         return None
+    regions = run.folder.measured_regions(sample.id, protocol)
+    region = column if column in regions else next(iter(regions), "")
     names = [f"{protocol}/{region}/{what}" for what in ("ids", "distances")]
     stored = run.folder.surfaces(sample.id, names)
     ids, distances = (stored.get(name, np.zeros(0, np.int64)) for name in names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas
 import streamlit
@@ -25,9 +25,8 @@ def show_run(key: str, runs: Sequence[Run], unlisted: Sequence[Unlisted]) -> Non
         streamlit.error(f"{key}: {reason}")
         return
     streamlit.title(f"{run.method} on {run.manifest['bench']}")
-    streamlit.html(
-        f"{badge(run.kind)}{banner(run.kind)}<span class='small'>run {run.identity} · {run.date[:10]}</span>"
-    )
+    data = badge(run.kind) + banner(run.kind, run.summary.get("data_label"))
+    streamlit.html(f"{data}<span class='small'>run {run.identity} · {run.date[:10]}</span>")
     with streamlit.expander("What ran on what"):
         streamlit.html(facts_html(run_facts(run)))
     try:
@@ -37,18 +36,19 @@ def show_run(key: str, runs: Sequence[Run], unlisted: Sequence[Unlisted]) -> Non
 
 
 def show_scores(run: Run, table: pandas.DataFrame) -> None:
-    """Draws bars and table of one protocol and region, then the chosen sample."""
+    """Draws bars and table of one protocol and column, then the chosen sample."""
     left, right = streamlit.columns(2)
     protocols = list(dict.fromkeys(table["protocol"]))
     protocol = left.segmented_control("Protocol", protocols, default=protocols[0]) or protocols[0]
     of_protocol = table[table["protocol"] == protocol]
-    regions = list(dict.fromkeys(of_protocol["region"]))
-    region = right.segmented_control("Region", regions, default=regions[0]) or regions[0]
-    rows = of_protocol[of_protocol["region"] == region]
+    columns = list(dict.fromkeys(of_protocol["column"]))
+    column = right.segmented_control("Column", columns, default=columns[0]) or columns[0]
+    rows = of_protocol[of_protocol["column"] == column]
     protocol_id = str(rows["protocol_id"].iloc[0])
-    unit = str(run.protocol(protocol_id)["unit"])
+    units = {str(row["column"]): str(row["unit"]) for row in run.rows if row["protocol_id"] == protocol_id}
+    unit = units.get(column, str(run.protocol(protocol_id)["unit"]))
     streamlit.caption(run.summary["meaning"][protocol_id])
-    show_averages(run, protocol_id, region, unit)
+    show_averages(run, protocol_id, column, unit)
     samples = list(rows["sample"])
     sample = chosen_sample(samples)
     streamlit.subheader("Scores per sample", divider="gray")
@@ -58,16 +58,16 @@ def show_scores(run: Run, table: pandas.DataFrame) -> None:
         streamlit.caption("Click a bar to see its sample below. Hatched grey: failed, at the mean face's score.")
         streamlit.plotly_chart(bars, on_select=_take_bar, selection_mode="points", key="bars")
     with table_tab:
-        show_table(of_protocol, unit)
+        show_table(of_protocol, units)
     streamlit.subheader("One sample", divider="gray")
     streamlit.selectbox("Sample", samples, key="sample", on_change=_to_address)
-    show_sample(run, sample, protocol, region, unit)
+    show_sample(run, sample, protocol, column, unit)
 
 
-def show_averages(run: Run, protocol_id: str, region: str, unit: str) -> None:
-    """The run's numbers on the board, for one region."""
-    rows = [row for row in run.rows if row["protocol_id"] == protocol_id and row["region"] == region]
-    for column, row in zip(streamlit.columns(max(4, len(rows))), rows, strict=False):
+def show_averages(run: Run, protocol_id: str, column: str, unit: str) -> None:
+    """The run's numbers on the board, for one column."""
+    rows = [row for row in run.rows if row["protocol_id"] == protocol_id and row["column"] == column]
+    for place, row in zip(streamlit.columns(max(4, len(rows))), rows, strict=False):
         value = "not computed" if row["value"] is None else f"{row['value']:.2f} {unit}"
         failed = row["expected"] - row["evaluated"]
         note = f"{row['evaluated']}/{row['expected']} samples"
@@ -75,28 +75,29 @@ def show_averages(run: Run, protocol_id: str, region: str, unit: str) -> None:
             rest = row["value_dropping_failures"]
             note += "; failures count as the mean face"
             note += "" if rest is None else f"; {rest:.2f} {unit} without them, as official programs print"
-        column.metric(f"{region}, {in_words(condition(row))}".rstrip(", "), value)
-        column.caption(note)
+        place.metric(f"{column}, {in_words(condition(row))}".rstrip(", "), value)
+        place.caption(note)
 
 
-def show_table(rows: pandas.DataFrame, unit: str) -> None:
-    """One line per sample with the values of all regions, failures with their reason."""
-    lines = wide_table(rows, unit)
+def show_table(rows: pandas.DataFrame, units: Mapping[str, str]) -> None:
+    """One line per sample with the values of all columns, failures with their reason."""
+    lines = wide_table(rows, units)
     streamlit.dataframe(lines, hide_index=True, height=min(38 + 35 * len(lines), 320))
 
 
-def wide_table(rows: pandas.DataFrame, unit: str) -> pandas.DataFrame:
-    """The rows of one protocol with one column per region; a failed sample has no value, but the mean face's."""
-    regions = list(dict.fromkeys(rows["region"]))
-    first = rows[rows["region"] == regions[0]].set_index("sample")
+def wide_table(rows: pandas.DataFrame, units: Mapping[str, str]) -> pandas.DataFrame:
+    """The rows of one protocol with one column of values each; a failed sample has no value, but the mean face's."""
+    columns = list(dict.fromkeys(rows["column"]))
+    first = rows[rows["column"] == columns[0]].set_index("sample")
     lines = first.drop(
-        columns=["protocol", "protocol_id", "region", "value", "fallback", "failure", "detail", "warnings"]
+        columns=["protocol", "protocol_id", "column", "value", "fallback", "failure", "detail", "warnings"]
     )
-    for region in regions:
-        one = rows[rows["region"] == region].set_index("sample")
-        lines[f"{region} [{unit}]"] = one["value"].astype(float).round(3)
+    for column in columns:
+        one = rows[rows["column"] == column].set_index("sample")
+        unit = units.get(column, "")
+        lines[f"{column} [{unit}]"] = one["value"].astype(float).round(3)
         if first["failure"].notna().any():
-            lines[f"{region}, mean face instead [{unit}]"] = one["fallback"].astype(float).round(3)
+            lines[f"{column}, mean face instead [{unit}]"] = one["fallback"].astype(float).round(3)
     for name in ("failure", "detail", "warnings"):
         if first[name].fillna("").ne("").any():
             lines[name] = first[name].fillna("")

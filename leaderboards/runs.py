@@ -26,7 +26,7 @@ MANIFEST_FIELDS: dict[str, set[str]] = {
     "environment": {"python", "packages", "git", "system", "cpu", "cores", "accelerator"},
 }
 TABLE_FIELDS = {
-    *("sample", "subject", "protocol", "protocol_id", "region", "value", "fallback", "failure", "detail", "warnings")
+    *("sample", "subject", "protocol", "protocol_id", "column", "value", "fallback", "failure", "detail", "warnings")
 }
 
 

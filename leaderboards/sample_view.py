@@ -25,7 +25,7 @@ def cached_benchmark(identity: str, _manifest: dict[str, Any]) -> tuple[Benchmar
     return benchmark, {sample.id: sample for sample in benchmark.samples()}
 
 
-def show_sample(run: Run, sample_id: str, protocol: str, region: str, unit: str) -> None:
+def show_sample(run: Run, sample_id: str, protocol: str, column: str, unit: str) -> None:
     """Draws what there is of one sample; what cannot be reached is said, and the rest shown."""
     result = run.folder.score(sample_id)["protocols"][protocol]
     if result["failure"]:
@@ -42,7 +42,7 @@ def show_sample(run: Run, sample_id: str, protocol: str, region: str, unit: str)
         except (HarnessError, KeyError) as error:
             streamlit.info(f"Pictures and scan cannot be shown: {error}")
     with scene:
-        show_meshes(run, sample_id, benchmark, sample, protocol, region, unit)
+        show_meshes(run, sample_id, benchmark, sample, protocol, column, unit)
 
 
 def show_pictures(sample: Sample) -> None:
@@ -60,19 +60,19 @@ def show_pictures(sample: Sample) -> None:
 
 
 def show_meshes(
-    run: Run, sample_id: str, benchmark: Benchmark | None, sample: Sample | None, protocol: str, region: str, unit: str
+    run: Run, sample_id: str, benchmark: Benchmark | None, sample: Sample | None, protocol: str, column: str, unit: str
 ) -> None:
     """Prediction and scan side by side, or one over the other."""
     try:
         predicted = aligned_surface(run, sample_id, protocol)
-        scan = scan_surface(benchmark, run, sample, protocol, region) if benchmark and sample else None
+        scan = scan_surface(benchmark, run, sample, protocol, column) if benchmark and sample else None
     except HarnessError as error:
         streamlit.warning(str(error))
         return
     if scan is None:
         show_prediction(predicted, None)
         return
-    limit, overlay = controls(run, protocol, region, unit)
+    limit, overlay = controls(run, protocol, column, unit)
     frame = Frame.around(scan)
     if overlay:
         show_scan(scan, limit, unit, frame, predicted)
@@ -84,12 +84,12 @@ def show_meshes(
         show_scan(scan, limit, unit, frame, None)
 
 
-def controls(run: Run, protocol: str, region: str, unit: str) -> tuple[float, bool]:
+def controls(run: Run, protocol: str, column: str, unit: str) -> tuple[float, bool]:
     """The colour bar's upper end, the same for all samples of a run until it is changed, and whether to overlay."""
-    means = [r["value"] for r in run.rows if (r["protocol"], r["region"]) == (protocol, region) and r["value"]]
+    means = [r["value"] for r in run.rows if (r["protocol"], r["column"]) == (protocol, column) and r["value"]]
     usual = colour_limit(sum(means) / len(means)) if means else LIMITS[4]
     left, right = streamlit.columns([3, 2])
-    key = f"limit {run.identity} {protocol} {region}"
+    key = f"limit {run.identity} {protocol} {column}"
     limit = left.select_slider(f"Colours end at [{unit}]", LIMITS, value=usual, key=key)
     overlay = right.toggle("Prediction over scan", key="overlay")
     return float(limit), overlay

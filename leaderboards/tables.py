@@ -61,9 +61,10 @@ def badge(kind: str) -> str:
     return f'<span class="badge {kind}" title="{escape(title)}">{text}</span>'
 
 
-def banner(kind: str) -> str:
-    """The sentence that stands over everything measured on a mirror; empty for real data."""
-    return f'<div class="banner"><b>MIRROR</b> · {MIRROR_BANNER}.</div>' if kind == "mirror" else ""
+def banner(kind: str, label: str | None = None) -> str:
+    """The sentence that stands over everything measured on a mirror, the run's own `label` if any; empty for real."""
+    words = escape(label or MIRROR_BANNER)
+    return f'<div class="banner"><b>MIRROR</b> · {words}.</div>' if kind == "mirror" else ""
 
 
 def board_title(board: Board) -> str:

@@ -13,7 +13,7 @@ class Summary:
     path = "somewhere"
 
     def __init__(self, method="a", data="real", version="1", protocol_id="aaaa", value=1.0, samples="all", **row):
-        filled = {"region": "face", "evaluated": 4, "expected": 4, "value_dropping_failures": value, **row}
+        filled = {"column": "face", "evaluated": 4, "expected": 4, "value_dropping_failures": value, **row}
         self._summary = {
             "bench": "h3ds",
             "data": data,

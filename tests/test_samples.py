@@ -79,16 +79,28 @@ def test_unreadable_image_names_the_file(tmp_path):
         View(path).read_image()
 
 
-@given(
-    hnp.arrays(np.float64, (3, 3), elements=st.floats(-1e3, 1e3)), st.sampled_from([1.0, 10.0, 1000.0]), st.booleans()
-)
-def test_prediction_survives_pickling_and_scales(vertices, factor, world):
+@given(hnp.arrays(np.float64, (3, 3), elements=st.floats(-1e3, 1e3)), st.sampled_from(["mm", "cm", "m"]), st.booleans())
+def test_prediction_survives_pickling_and_scales(vertices, unit, world):
     prediction = Prediction(vertices, FACES, np.ones((68, 3)), {"shape": np.ones(3)}, in_world_frame=world)
-    back = pickle.loads(pickle.dumps(prediction.scaled(factor)))
+    back = pickle.loads(pickle.dumps(prediction.in_millimetres(unit)))
+    factor = {"mm": 1.0, "cm": 10.0, "m": 1000.0}[unit]
     assert np.array_equal(back.vertices, vertices * factor)
     assert np.array_equal(back.landmarks, np.full((68, 3), factor))
-    assert back.in_world_frame is world
+    assert back.in_world_frame is world and back.source_unit == unit
     assert dict(back.parameters).keys() == {"shape"}
+
+
+def test_neutral_mesh_takes_the_place_of_the_expressive_one():
+    points, flat = np.ones((68, 3)), np.zeros((3, 3))
+    prediction = Prediction(np.eye(3), FACES, points, neutral_vertices=flat, neutral_landmarks=2 * points)
+    neutral = prediction.in_millimetres("m").neutral()
+    assert prediction.has_neutral and np.array_equal(neutral.vertices, flat)
+    assert np.array_equal(neutral.landmarks, 2000 * points)
+    plain = Prediction(np.eye(3), FACES, points)
+    assert plain.neutral() is plain and not plain.has_neutral
+    for wrong in ({"neutral_vertices": np.eye(4)[:, :3]}, {"neutral_landmarks": points}, {"neutral_vertices": flat}):
+        with pytest.raises(ContractError, match="neutral"):
+            Prediction(np.eye(3), FACES, points, **wrong)
 
 
 def test_sample_survives_pickling():

@@ -97,14 +97,18 @@ def fit_similarity(
             one line, which leaves the rotation undetermined.
     """
     source, target = _checked(source, target)
-    source_centre, target_centre = source.mean(axis=0), target.mean(axis=0)
+    count = len(source)
+    even = np.full(count, 1 / count)  # as products with this, sums over many points take a fraction of the time
+    source_centre, target_centre = even @ source, even @ target
     x, y = source - source_centre, target - target_centre
     u, singular, vt = np.linalg.svd(y.T @ x)
-    for name, points, given in (("source", x, source), ("target", y, target)):
+    squares = {}
+    for name, points, centre in (("source", x, source_centre), ("target", y, target_centre)):
         spread = np.linalg.eigvalsh(points.T @ points)[::-1]
-        rounding = len(points) * (1e-14 * np.abs(given).max()) ** 2
+        squares[name] = float(spread.sum())
+        rounding = count * 1e-28 * (float(centre @ centre) + squares[name])
         if not spread[1] > max(_RANK_TOLERANCE**2 * spread[0], rounding):
-            raise AlignmentError(f"the {len(points)} {name} points lie in one place or on one line; no rotation fits")
+            raise AlignmentError(f"the {count} {name} points lie in one place or on one line; no rotation fits")
     if not singular[1] > _RANK_TOLERANCE**2 * singular[0]:
         raise AlignmentError("the two point sets do not correspond: their covariance leaves the rotation open")
     signs = np.ones(3)
@@ -113,9 +117,9 @@ def fit_similarity(
     rotation = (u * signs) @ vt
     factor = 1.0
     if scale == "least_squares":
-        factor = float(singular @ signs) / float((x**2).sum())
+        factor = float(singular @ signs) / squares["source"]
     elif scale == "rms":
-        factor = float(np.sqrt((y**2).mean() / (x**2).mean()))
+        factor = float(np.sqrt(squares["target"] / squares["source"]))
     if not factor > 0:
         raise AlignmentError(f"the two point sets do not correspond: the best scale is {factor:.3g}")
     return Similarity(factor, rotation, target_centre - factor * rotation @ source_centre)
@@ -127,7 +131,7 @@ def _checked(source: Array, target: Array) -> tuple[Array, Array]:
         raise AlignmentError(f"points to align have shapes {source.shape} and {target.shape}, expected (N, 3) twice")
     if len(source) < 3:
         raise AlignmentError(f"{len(source)} points do not determine a rotation; at least 3 are needed")
-    bad = ~(np.isfinite(source).all(axis=1) & np.isfinite(target).all(axis=1))
-    if bad.any():
+    if not (np.isfinite(source.sum()) and np.isfinite(target.sum())):
+        bad = ~(np.isfinite(source).all(axis=1) & np.isfinite(target).all(axis=1))
         raise AlignmentError(f"{int(bad.sum())} of {len(source)} points to align are NaN or infinite")
     return source, target

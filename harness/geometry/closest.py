@@ -2,150 +2,88 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
 from harness.geometry.mesh import Mesh
+from harness.geometry.pytorch3d_backend import pytorch3d_faces
+from harness.geometry.surface_kernels import (
+    Doubles,
+    Integers,
+    Surface,
+    Vectors,
+    foot_on_face,
+    nearest_around,
+    weights_on_face,
+)
+from harness.geometry.surface_tree import SurfaceTree
 from harness.geometry.warp_setup import wp
 
 Array = NDArray[Any]
-logger = logging.getLogger(__name__)
+Backend = Literal["warp", "pytorch3d"]
 
-# A triangle lower than this share of the mesh's extent has no area, as far as the float32 search can tell.
-_FLAT = 1e-6
-
-if TYPE_CHECKING:  # Warp reads array types from annotations that are calls; type checkers do not take those.
-    Vectors = Any
-    Doubles = Any
-    Integers = Any
-    Vector = Any
+if TYPE_CHECKING:
+    Surfaces = Any
 else:
-    Vectors, Doubles, Integers = wp.array(dtype=wp.vec3d), wp.array(dtype=wp.float64), wp.array(dtype=wp.int32)
-    Vector = wp.vec3d
-
-
-@wp.func
-def _on_segment(p: Vector, a: Vector, b: Vector) -> wp.float64:
-    """Share of `b` in the point of the line through a and b that is closest to p."""
-    return wp.dot(p - a, b - a) / wp.dot(b - a, b - a)
-
-
-@wp.func
-def _on_triangle(p: Vector, a: Vector, b: Vector, c: Vector) -> Vector:
-    """Barycentric coordinates of the triangle's point closest to p (Ericson, Real-Time Collision Detection, 5.1.5).
-
-    A coordinate is exactly 0 where the point lies on the opposite side.
-    """
-    zero = wp.float64(0.0)
-    one = wp.float64(1.0)
-    ab = b - a
-    ac = c - a
-    d1 = wp.dot(ab, p - a)
-    d2 = wp.dot(ac, p - a)
-    if d1 <= zero and d2 <= zero:
-        return wp.vec3d(one, zero, zero)
-    d3 = wp.dot(ab, p - b)
-    d4 = wp.dot(ac, p - b)
-    if d3 >= zero and d4 <= d3:
-        return wp.vec3d(zero, one, zero)
-    d5 = wp.dot(ab, p - c)
-    d6 = wp.dot(ac, p - c)
-    if d6 >= zero and d5 <= d6:
-        return wp.vec3d(zero, zero, one)
-    vc = d1 * d4 - d3 * d2
-    if vc <= zero and d1 >= zero and d3 <= zero:
-        share = _on_segment(p, a, b)
-        return wp.vec3d(one - share, share, zero)
-    vb = d5 * d2 - d1 * d6
-    if vb <= zero and d2 >= zero and d6 <= zero:
-        share = _on_segment(p, a, c)
-        return wp.vec3d(one - share, zero, share)
-    va = d3 * d6 - d5 * d4
-    if va <= zero and d4 >= d3 and d5 >= d6:
-        share = _on_segment(p, b, c)
-        return wp.vec3d(zero, one - share, share)
-    total = va + vb + vc
-    return wp.vec3d(va / total, vb / total, vc / total)
-
-
-@wp.func
-def _on_face(p: Vector, vertices: Vectors, corners: Integers, face: int) -> Vector:
-    a = vertices[corners[3 * face]]
-    b = vertices[corners[3 * face + 1]]
-    c = vertices[corners[3 * face + 2]]
-    return _on_triangle(p, a, b, c)
-
-
-@wp.func
-def _distance(p: Vector, vertices: Vectors, corners: Integers, face: int, w: Vector) -> wp.float64:
-    a = vertices[corners[3 * face]]
-    b = vertices[corners[3 * face + 1]]
-    c = vertices[corners[3 * face + 2]]
-    return wp.length(p - (a * w[0] + b * w[1] + c * w[2]))
-
-
-@wp.func
-def _better_neighbour(
-    p: Vector, vertices: Vectors, corners: Integers, starts: Integers, incident: Integers, face: int, best: wp.float64
-) -> int:
-    """The face that shares a corner with `face` and is nearest to p, if nearer than `best`; else `face`."""
-    nearest = face
-    for k in range(3):
-        corner = corners[3 * face + k]
-        for j in range(starts[corner], starts[corner + 1]):
-            other = incident[j]
-            d = _distance(p, vertices, corners, other, _on_face(p, vertices, corners, other))
-            if d < best:
-                best = d
-                nearest = other
-    return nearest
+    Surfaces = wp.array(dtype=Surface)
 
 
 @wp.kernel(enable_backward=False)
-def _closest(
-    tree: wp.uint64,
-    vertices: Vectors,
-    corners: Integers,
-    starts: Integers,
-    incident: Integers,
+def _find_faces(surfaces: Surfaces, owners: Integers, queries: Vectors, limits: Doubles, faces: Integers) -> None:
+    """The nearest face of each query in its surface as far as float32 can tell; -1 where none is within the limit."""
+    i = wp.tid()
+    surface = surfaces[owners[i]]
+    p = queries[i] - surface.centre
+    # Nothing can be farther than this; the search takes no infinite limit.
+    limit = wp.min(limits[i], wp.length(p) + wp.float64(2.0) * surface.extent)
+    slack = wp.float64(1e-6) * surface.extent
+    hit = wp.mesh_query_point_no_sign(surface.tree, wp.vec3(p), wp.float32(limit + slack))
+    faces[i] = -1
+    if hit.result:  # type: ignore[attr-defined]
+        faces[i] = hit.face  # type: ignore[attr-defined]
+
+
+@wp.kernel(enable_backward=False)
+def _measure(
+    surfaces: Surfaces,
+    owners: Integers,
     queries: Vectors,
     limits: Doubles,
-    slack: wp.float64,
-    face: Integers,
+    faces: Integers,
     weights: Vectors,
-    distance: Doubles,
+    distances: Doubles,
 ) -> None:
+    """The point of each found face that is closest, in float64, and of the faces around it where they are nearer."""
     i = wp.tid()
-    p = queries[i]
+    surface = surfaces[owners[i]]
+    p = queries[i] - surface.centre
     zero = wp.float64(0.0)
-    found = -1
-    w = wp.vec3d(zero, zero, zero)
+    found = faces[i]
+    w = wp.vec3d()
     d = wp.float64(wp.inf)
-    hit = wp.mesh_query_point_no_sign(tree, wp.vec3(p), wp.float32(limits[i] + slack))
-    if hit.result:  # type: ignore[attr-defined]
-        found = hit.face  # type: ignore[attr-defined]
-        w = _on_face(p, vertices, corners, found)
-        d = _distance(p, vertices, corners, found, w)
+    if found >= 0:
+        w = weights_on_face(p, surface, found)
+        d = wp.length(p - foot_on_face(p, surface, found))
         # On a side or a corner float32 cannot tell neighbours apart; float64 can.
         searching = w[0] == zero or w[1] == zero or w[2] == zero
         while searching:
-            other = _better_neighbour(p, vertices, corners, starts, incident, found, d)
+            other = nearest_around(p, surface, found, d)
             searching = other != found
             if searching:
                 found = other
-                w = _on_face(p, vertices, corners, found)
-                d = _distance(p, vertices, corners, found, w)
+                w = weights_on_face(p, surface, found)
+                d = wp.length(p - foot_on_face(p, surface, found))
     if d > limits[i]:
         found = -1
-        w = wp.vec3d(zero, zero, zero)
+        w = wp.vec3d()
         d = wp.float64(wp.inf)
-    face[i] = found
+    faces[i] = found
     weights[i] = w
-    distance[i] = d
+    distances[i] = d
 
 
 class Closest(NamedTuple):
@@ -185,25 +123,8 @@ class ClosestPoints:
     """
 
     def __init__(self, mesh: Mesh, device: str = "cpu") -> None:
-        self.mesh = mesh
-        used = mesh.vertices[np.unique(mesh.faces)]
-        self._extent = float(np.ptp(used, axis=0).max())
-        self._centre = 0.5 * (used.min(axis=0) + used.max(axis=0))
-        self._kept = np.flatnonzero(_has_area(mesh, self._extent))
-        self.dropped_faces = len(mesh.faces) - len(self._kept)
-        if not len(self._kept):
-            raise ContractError(f"mesh.faces: none of the {len(mesh.faces)} faces has an area")
-        if self.dropped_faces:
-            logger.info("left out %d of %d faces, which have no area", self.dropped_faces, len(mesh.faces))
-        self._device = device
-        corners = mesh.faces[self._kept]
-        centred = mesh.vertices - self._centre
-        starts, incident = _incident_faces(corners, len(mesh.vertices))
-        self._vertices = self._on_device(centred, wp.vec3d)
-        self._corners, self._starts, self._incident = (
-            self._on_device(values, wp.int32) for values in (corners.ravel(), starts, incident)
-        )
-        self._tree = wp.Mesh(points=self._on_device(centred, wp.vec3), indices=self._corners)
+        self.tree = SurfaceTree(mesh, device)
+        self.mesh, self.dropped_faces = mesh, self.tree.dropped_faces
 
     def query(self, points: Array, max_distance: float | None = None) -> Closest:
         """Looks up the closest point of the surface for each of `points`.
@@ -215,48 +136,73 @@ class ClosestPoints:
         Raises:
             ContractError: wrong shapes, or points that are NaN or infinite.
         """
-        queries = np.asarray(points, dtype=np.float64)
-        if queries.ndim != 2 or queries.shape[1] != 3:
-            raise ContractError(f"points: shape {queries.shape}, expected (N, 3)")
-        if not np.isfinite(queries).all():
-            raise ContractError(f"points: {int((~np.isfinite(queries)).sum())} values are NaN or infinite")
-        queries = queries - self._centre
-        faces, weights, distances = self._search(queries, max_distance)
-        found = faces >= 0
-        numbers = np.where(found, self._kept[faces], -1)
-        on_mesh = np.full(queries.shape, np.nan)
-        corners = self.mesh.vertices[self.mesh.faces[numbers[found]]]
-        on_mesh[found] = np.einsum("nk,nkd->nd", weights[found], corners)
-        return Closest(distances, numbers, weights, on_mesh)
-
-    def _search(self, queries: Array, max_distance: float | None) -> tuple[Array, Array, Array]:
-        count = len(queries)
-        # Nothing can be farther than this; the search takes no infinite limit.
-        limits = np.linalg.norm(queries, axis=1) + 2 * self._extent
-        if max_distance is not None:
-            limits = np.minimum(limits, max_distance)
-        faces: Any = wp.empty(count, dtype=wp.int32, device=self._device)
-        weights: Any = wp.empty(count, dtype=wp.vec3d, device=self._device)
-        distances: Any = wp.empty(count, dtype=wp.float64, device=self._device)
-        mesh = [self._tree.id, self._vertices, self._corners, self._starts, self._incident]
-        asked = [self._on_device(queries, wp.vec3d), self._on_device(limits, wp.float64), 1e-6 * self._extent]
-        outputs = [faces, weights, distances]
-        wp.launch(_closest, dim=count, inputs=mesh + asked, outputs=outputs, device=self._device)
-        return faces.numpy().astype(np.int64), weights.numpy(), distances.numpy()
-
-    def _on_device(self, values: Array, dtype: Any) -> Any:
-        return wp.array(values, dtype=dtype, device=self._device)
+        return _query([self.tree], [points], max_distance, "warp")[0]
 
 
-def _incident_faces(corners: Array, count: int) -> tuple[Array, Array]:
-    """Faces around each vertex: those of vertex v are `incident[starts[v]:starts[v + 1]]`."""
-    order = np.argsort(corners.ravel(), kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(corners.ravel(), minlength=count))])
-    return starts, order // 3
+def closest_points_batch(
+    meshes: Sequence[Mesh], points: Sequence[Array], device: str = "cpu", backend: Backend = "warp"
+) -> list[Closest]:
+    """Looks up the closest points of several meshes, each for points of its own, all at once.
+
+    As many `ClosestPoints`, but one launch on the device for all point sets, whatever their sizes.
+
+    Args:
+        meshes: what to search.
+        points: as many arrays (N_i, 3), finite, in the unit and frame of their mesh.
+        device: "cpu", "cuda" or "cuda:1".
+        backend: what finds the nearest faces: "warp", or "pytorch3d" where it is installed (it looks at every face,
+            and leaves out what it calls small). Points and distances are computed in float64 either way.
+
+    Raises:
+        ContractError: wrong shapes, NaN or infinite points, a mesh none of whose faces has an area, as many meshes as
+            point sets are not given, or a backend that is not installed.
+    """
+    if len(meshes) != len(points):
+        raise ContractError(f"points: {len(points)} point sets for {len(meshes)} meshes, expected as many")
+    return _query([SurfaceTree(mesh, device) for mesh in meshes], points, None, backend) if meshes else []
 
 
-def _has_area(mesh: Mesh, extent: float) -> Array:
-    """(F,) bool: whether a face is still a triangle, rather than a line or a point, after rounding to float32."""
-    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
-    longest = np.sqrt(np.max([((b - a) ** 2).sum(1), ((c - b) ** 2).sum(1), ((a - c) ** 2).sum(1)], axis=0))
-    return np.linalg.norm(np.cross(b - a, c - a), axis=1) > _FLAT * extent * longest
+def _query(
+    trees: Sequence[SurfaceTree], points: Sequence[Array], max_distance: float | None, backend: Backend
+) -> list[Closest]:
+    sets, device = [_checked(each) for each in points], trees[0].device
+    starts = np.cumsum([0, *map(len, sets)])
+    queries, count = np.concatenate(sets), int(starts[-1])
+    asked: Any = wp.array(queries, dtype=wp.vec3d, device=device)
+    limits: Any = wp.full(count, np.inf if max_distance is None else max_distance, dtype=wp.float64, device=device)
+    owner_of = np.repeat(np.arange(len(trees)), np.diff(starts))
+    owners: Any = wp.array(owner_of, dtype=wp.int32, device=device)
+    surfaces: Any = wp.array([tree.surface for tree in trees], dtype=Surface, device=device)
+    if backend == "pytorch3d":
+        faces: Any = wp.array(pytorch3d_faces(trees, sets), dtype=wp.int32, device=device)
+    else:
+        faces = wp.empty(count, dtype=wp.int32, device=device)
+        wp.launch(_find_faces, dim=count, inputs=[surfaces, owners, asked, limits], outputs=[faces], device=device)
+    weights: Any = wp.empty(count, dtype=wp.vec3d, device=device)
+    distances: Any = wp.empty(count, dtype=wp.float64, device=device)
+    inputs = [surfaces, owners, asked, limits, faces]
+    wp.launch(_measure, dim=count, inputs=inputs, outputs=[weights, distances], device=device)
+    on_host = [each.numpy() for each in (faces, weights, distances)]
+    return [
+        _closest(tree, *(each[begin:end] for each in on_host))
+        for tree, begin, end in zip(trees, starts[:-1], starts[1:], strict=True)
+    ]
+
+
+def _checked(points: Array) -> Array:
+    queries = np.asarray(points, dtype=np.float64)
+    if queries.ndim != 2 or queries.shape[1] != 3:
+        raise ContractError(f"points: shape {queries.shape}, expected (N, 3)")
+    if not np.isfinite(queries).all():
+        raise ContractError(f"points: {int((~np.isfinite(queries)).sum())} values are NaN or infinite")
+    return queries
+
+
+def _closest(tree: SurfaceTree, faces: Array, weights: Array, distances: Array) -> Closest:
+    """One mesh's answers, with its own face numbers."""
+    found = faces >= 0
+    numbers = np.where(found, tree.kept[faces], -1)
+    on_mesh = np.full((len(faces), 3), np.nan)
+    corners = tree.mesh.vertices[tree.mesh.faces[numbers[found]]]
+    on_mesh[found] = np.einsum("nk,nkd->nd", weights[found], corners)
+    return Closest(distances, numbers, weights, on_mesh)

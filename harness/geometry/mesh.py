@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,9 @@ def _read_ply(path: Path, data: bytes) -> Mesh:
 
 
 def _read_obj(path: Path, data: bytes) -> Mesh:
+    plain = _plain_obj(data)
+    if plain is not None:
+        return Mesh(*plain)
     lines = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines()
     if b"#" in data:
         lines = [line.partition(b"#")[0] for line in lines]
@@ -135,6 +139,44 @@ def _read_obj(path: Path, data: bytes) -> Mesh:
             raise DataError(f"{path}: has no {what}; it is empty, damaged or no OBJ mesh")
     vertices = _obj_vertices(path, lines, vertex_at)
     return Mesh(vertices, _obj_faces(path, lines, face_at, vertex_at))
+
+
+def _plain_obj(data: bytes) -> tuple[Array, Array] | None:
+    """Vertices and faces of a file of nothing but `v` lines, then `f` lines, each written alike; None for others.
+
+    Ten times as fast as going through the lines one by one. Whatever looks odd is left to those who can name its line.
+    """
+    start = data.find(b"\nf ") + 1
+    vertex_count = data.startswith(b"v ") + data.count(b"\nv ", 0, start)
+    face_count = data.count(b"\nf ", max(start - 1, 0))
+    if not start or vertex_count + face_count != data.count(b"\n") + (not data.endswith(b"\n")):
+        return None
+    vertices = _vertex_table(data[:start])
+    if vertices is None or len(vertices) != vertex_count or not np.isfinite(vertices).all():
+        return None
+    text = data[start:]
+    found = _equal_corners(text, text[: text.find(b"\n")] if b"\n" in text else text, face_count)
+    if found is None or len(found[0]) < 3 or found[1][0] < 3:
+        return None
+    corners, counts = found
+    if corners.min() < 1 or corners.max() > vertex_count:
+        return None
+    return vertices, _fan(corners - 1, counts)
+
+
+def _vertex_table(text: bytes) -> Array | None:
+    """(V, 3) float64 of `v x y z ...` lines; None where a line is written in another way."""
+    import pandas as pd  # half a second, which only a mesh file should cost
+
+    columns = {1: np.float64, 2: np.float64, 3: np.float64}
+    options: dict[str, Any] = {"sep": " ", "header": None, "quoting": 3, "na_filter": False, "dtype": columns}
+    if pd.__version__.startswith("2."):  # pandas 3 reads numbers exactly without being asked
+        options["float_precision"] = "round_trip"
+    try:
+        table = pd.read_csv(BytesIO(text), usecols=[1, 2, 3], **options)
+    except ValueError:  # also what pandas raises for lines of different lengths
+        return None
+    return np.ascontiguousarray(table.to_numpy())
 
 
 def _numbers(text: bytes, dtype: Any) -> Array | None:
@@ -170,7 +212,8 @@ def _obj_vertex(path: Path, index: int, line: bytes) -> list[float]:
 
 def _obj_faces(path: Path, lines: Sequence[bytes], at: Sequence[int], vertex_at: Sequence[int]) -> Array:
     """(F, 3) int64 from 0; polygons as fans from their first corner; order of the file."""
-    corners, counts = _equal_corners([lines[i] for i in at]) or _mixed_corners(path, lines, at)
+    faces = [lines[i] for i in at]
+    corners, counts = _equal_corners(b" ".join(faces), faces[0], len(faces)) or _mixed_corners(path, lines, at)
     line_of_corner = np.repeat(np.asarray(at), counts)
     if (corners < 0).any():  # counted back from the last vertex above the line
         above = np.searchsorted(np.asarray(vertex_at), line_of_corner)
@@ -185,21 +228,26 @@ def _obj_faces(path: Path, lines: Sequence[bytes], at: Sequence[int], vertex_at:
     return _fan(corners - 1, counts)
 
 
-def _equal_corners(lines: Sequence[bytes]) -> tuple[Array, Array] | None:
-    """As `_mixed_corners`, much faster, for faces that are all written alike; None where they are not."""
-    text = b" ".join(lines)
-    corners = len(lines[0].split()) - 1
-    if not corners or b" /" in text or text.count(b"/") != lines[0].count(b"/") * len(lines):
+def _equal_corners(text: bytes, first: bytes, count: int) -> tuple[Array, Array] | None:
+    """As `_mixed_corners`, much faster, for faces that are all written alike; None where they are not.
+
+    Args:
+        text: all faces with their `f`.
+        first: the first of them.
+        count: of faces.
+    """
+    corners = len(first.split()) - 1
+    if not corners or b" /" in text or text.count(b"/") != first.count(b"/") * count:
         return None
     # 0 is no vertex number, so it can stand for the 'f' that begins each row.
     numbers = _numbers(text.replace(b"f", b"0").replace(b"/", b" "), np.int64)
-    width = 1 + corners * len(lines[0].split()[1].replace(b"/", b" ").split())
-    if numbers is None or len(numbers) != width * len(lines):
+    width = 1 + corners * len(first.split()[1].replace(b"/", b" ").split())
+    if numbers is None or len(numbers) != width * count:
         return None
     table = numbers.reshape(-1, width)
     if table[:, 0].any() or not table[:, 1:].all():
         return None
-    return table[:, 1 :: (width - 1) // corners].ravel(), np.full(len(lines), corners)
+    return table[:, 1 :: (width - 1) // corners].ravel(), np.full(count, corners)
 
 
 def _mixed_corners(path: Path, lines: Sequence[bytes], at: Sequence[int]) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Rigid alignment of points to a surface, run until it has converged."""
+"""Alignment of points and a surface, run until it has converged."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from harness.geometry.alignment import Similarity
 from harness.geometry.closest import Closest, ClosestPoints
+from harness.geometry.moving_points import MovingPoints, Pose, Sums
 
 Array = NDArray[Any]
 
@@ -32,6 +33,25 @@ class Refinement:
     transform: Similarity
     iterations: int
     cost: float
+    last_step: float
+    converged: bool
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledFit:
+    """What a fit with free scale found.
+
+    Attributes:
+        pose: of the surface.
+        iterations: steps tried.
+        energy: sum of the squared distances, in the points' unit.
+        last_step: the farthest that the last step moved the surface near the points.
+        converged: whether that is below the tolerance.
+    """
+
+    pose: Pose
+    iterations: int
+    energy: float
     last_step: float
     converged: bool
 
@@ -132,3 +152,50 @@ def _dyads(vectors: Array) -> Array:
     """(N, 3) -> (N, 3, 3) products of the unit vectors with themselves."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return units[:, :, None] * units[:, None, :]
+
+
+def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: int, tolerance: float) -> ScaledFit:
+    """Moves and scales a surface until the sum of squared distances of the points to it stops falling.
+
+    Levenberg-Marquardt steps about the middle of the points. Distances count in the points' unit, so that nothing is
+    gained by a surface that shrinks.
+
+    Args:
+        points: all of them used, equally weighted; afterwards measured at the pose found.
+        initial: where the surface starts.
+        max_iterations: steps to try at most.
+        tolerance: converged when a step moves the surface near the points no farther than this, in the points' unit.
+    """
+    pose, sums, damping, step = initial, points.sums(initial), 0.0, np.inf
+    energy, iterations = pose.scale**2 * sums.energy, 0
+    while iterations < max_iterations and step > tolerance and damping < _MAX_DAMPING:
+        iterations += 1
+        candidate, step = _similarity_step(pose, sums, points, damping)
+        new_sums = points.sums(candidate)
+        new_energy = candidate.scale**2 * new_sums.energy
+        if new_energy <= energy:
+            pose, sums, energy = candidate, new_sums, new_energy
+            damping = damping / 10 if damping > 1e-3 else 0.0
+        else:
+            damping = max(1e-2, damping * 10)
+    points.sums(pose)
+    return ScaledFit(pose, iterations, energy, step, step <= tolerance)
+
+
+def _similarity_step(pose: Pose, sums: Sums, points: MovingPoints, damping: float) -> tuple[Pose, float]:
+    """A pose that should be better, and how far it moves the surface near the points at most."""
+    centre = pose.rotation.T @ (points.centre - pose.translation) / pose.scale
+    radius = points.radius / pose.scale
+    about = np.eye(7)  # turns motions about the centre, with lengths for angles, into motions about the origin
+    about[4:, 0] = -centre
+    about[4:, 1:4] = np.cross(np.eye(3), centre)
+    about[:, :4] /= radius
+    normal_matrix = about.T @ sums.normal_matrix @ about
+    damped = normal_matrix + (damping + 1e-12) * np.trace(normal_matrix) / 7 * np.eye(7)
+    motion = -np.linalg.solve(damped, about.T @ sums.gradient)
+    growth = float(np.exp(np.clip(motion[0] / radius, -0.5, 0.5)))
+    turn = Rotation.from_rotvec(motion[1:4] / radius).as_matrix()
+    shift = centre + motion[4:] - growth * turn @ centre
+    translation = pose.scale * pose.rotation @ shift + pose.translation
+    moved = pose.scale * (abs(motion[0]) + np.linalg.norm(motion[1:4]) + np.linalg.norm(motion[4:]))
+    return Pose(pose.scale * growth, pose.rotation @ turn, translation), float(moved)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from harness.adapter import MILLIMETRES_PER, MethodAdapter
+from harness.adapter import MethodAdapter
 from harness.errors import ContractError, DataError, HarnessError, NonFiniteError
-from harness.samples import Prediction, Sample
+from harness.samples import MILLIMETRES_PER, Prediction, Sample
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +57,13 @@ def _attempt(adapter: MethodAdapter, samples: Sequence[Sample], seed: int) -> li
     if len(predictions) != len(samples):
         detail = f"predict returned {len(predictions)} predictions for {len(samples)} samples"
         return [Prediction.failed("crash", detail)] * len(samples)
-    return [_checked(prediction, MILLIMETRES_PER[adapter.unit]) for prediction in predictions]
+    return [_checked(prediction, adapter.unit) for prediction in predictions]
 
 
-def _checked(prediction: object, millimetres: float) -> Prediction:
+def _checked(prediction: object, unit: str) -> Prediction:
     if not isinstance(prediction, Prediction):
         return Prediction.failed("crash", f"predict returned a {type(prediction).__name__}, expected a Prediction")
-    if prediction.failure is not None or millimetres == 1.0:
-        return prediction
-    return prediction.scaled(millimetres)
+    return prediction if prediction.failure is not None else prediction.in_millimetres(unit)
 
 
 def _failure(error: Exception) -> Prediction:

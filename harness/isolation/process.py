@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
+from harness.adapter import MethodAdapter
 from harness.errors import HarnessError
 from harness.isolation import calls
 from harness.method import MethodSpec
@@ -30,15 +31,27 @@ class WorkerProcess:
         self._process: Any = None
         self._pipe: Connection | None = None
 
+    @staticmethod
+    def serve(pipe: Connection, method: MethodSpec, device: str, seed: int) -> None:
+        """What the child process does."""
+        adapter = loaded(pipe, method, device)
+        while adapter is not None:
+            try:
+                samples = pipe.recv()
+            except (EOFError, OSError):
+                return
+            pipe.send(calls.predict(adapter, samples, seed))
+
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
         """One Prediction per sample, in millimetres. A batch that kills the worker is repeated sample by sample.
 
         Raises:
             HarnessError: the adapter cannot be loaded.
         """
-        predictions = self._ask(samples)
+        predictions: list[Prediction] | None = self._ask(list(samples))
         if predictions is not None:
             return predictions
+        log.warning("%s; starting it anew", self._last_failure.detail)
         if len(samples) > 1:
             return [p for sample in samples for p in self.predict([sample])]
         return [self._last_failure]
@@ -51,25 +64,25 @@ class WorkerProcess:
             self._process.join(5)
             self._stop()
 
-    def _ask(self, samples: Sequence[Sample]) -> list[Prediction] | None:
+    def _ask(self, request: Any) -> Any | None:
+        """The child's answer; None where it died or gave none in time, with `_last_failure` saying so."""
         pipe = self._pipe if self._pipe is not None else self._start()
         try:
-            pipe.send(list(samples))
+            pipe.send(request)
             if not pipe.poll(self._timeout_s):
                 self._stop()
                 self._last_failure = Prediction.failed("timeout", f"no answer within {self._timeout_s:g} s")
                 return None
-            answer: list[Prediction] = pipe.recv()
+            answer = pipe.recv()
         except (EOFError, OSError):
             self._last_failure = Prediction.failed("crash", f"the method's process {self._cause_of_death()}")
-            log.warning("%s; starting a new one", self._last_failure.detail)
             return None
         return answer
 
     def _start(self) -> Connection:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._method, self._device, self._seed))
+        self._process = context.Process(target=self.serve, args=(theirs, self._method, self._device, self._seed))
         self._process.start()
         theirs.close()
         try:
@@ -98,22 +111,18 @@ class WorkerProcess:
         self._process, self._pipe = None, None
 
 
-def _serve(pipe: Connection, method: MethodSpec, device: str, seed: int) -> None:
+def loaded(pipe: Connection, method: MethodSpec, device: str) -> MethodAdapter | None:
+    """In the child: the adapter, ready to be asked; or None, after telling the parent why there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     try:
         adapter = method.build()
         calls.load(adapter, device)
     except HarnessError as error:
         pipe.send(f"method {method.name}: {error}")
-        return
+        return None
     except Exception as error:  # the author's code may raise anything
         log.debug("load() failed", exc_info=True)
         pipe.send(f"method {method.name}: load() raised {type(error).__name__}: {error}")
-        return
+        return None
     pipe.send(None)
-    while True:
-        try:
-            samples = pipe.recv()
-        except (EOFError, OSError):
-            return
-        pipe.send(calls.predict(adapter, samples, seed))
+    return adapter

@@ -6,8 +6,10 @@ import hashlib
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -35,11 +37,12 @@ class Score:
     """What one sample's prediction is worth, or why that cannot be said.
 
     Attributes:
-        values: region -> score in the protocol's unit; empty if and only if `failure` is set.
+        values: column -> score in the column's unit; empty if and only if `failure` is set.
         diagnostics: recovered scale, determinant, iterations, vertex counts, residuals, ...
         per_point: region -> ((N,) int32 scan vertex ids, (N,) float32 distances in the protocol's unit).
         aligned_vertices: (V, 3) float32 millimetres, the prediction in the scan's frame, for pictures; where
             regions have alignments of their own, that of the first region.
+        vectors: further arrays kept beside the score, by name, e.g. coefficients that are compared across views.
         failure: one of SCORING_FAILURES.
         detail: what happened, for a human.
         warnings: what a careful reader of the number should know.
@@ -49,6 +52,7 @@ class Score:
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     per_point: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     aligned_vertices: Array | None = None
+    vectors: Mapping[str, Array] = field(default_factory=dict)
     failure: str | None = None
     detail: str = ""
     warnings: tuple[str, ...] = ()
@@ -56,14 +60,14 @@ class Score:
     def __post_init__(self) -> None:
         if self.failure is None and not self.values:
             raise ContractError("score: has neither values nor a failure reason")
-        if self.failure is not None and (self.values or self.per_point):
+        if self.failure is not None and (self.values or self.per_point or self.vectors):
             raise ContractError(f"score: failed ({self.failure}) but carries values; a failure is never a number")
         if self.failure is not None and self.failure not in SCORING_FAILURES:
             raise ContractError(f"score.failure: {self.failure!r} is not one of {', '.join(SCORING_FAILURES)}")
-        for region, value in self.values.items():
+        for column, value in self.values.items():
             if not math.isfinite(value):
-                raise ContractError(f"score.values[{region}]: {value} is not a number; give a failure reason instead")
-        for name in ("values", "diagnostics", "per_point"):
+                raise ContractError(f"score.values[{column}]: {value} is not a number; give a failure reason instead")
+        for name in ("values", "diagnostics", "per_point", "vectors"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         object.__setattr__(self, "warnings", tuple(self.warnings))
 
@@ -80,10 +84,13 @@ class SampleScore:
     Attributes:
         sample_id, subject: as in the Sample.
         condition: as in the Sample, e.g. {"views": 3}; samples are averaged apart for each distinct condition.
-        score: region -> value, or None where the sample failed.
-        fallback: region -> value of the fall-back (mean face) under the same protocol; used only where `score`
+        score: column -> value, or None where the sample failed.
+        fallback: column -> value of the fall-back (mean face) under the same protocol; used only where `score`
             is None.
         failure: the reason where `score` is None.
+        group: as in the Sample.
+        arrays: reads one array kept with the score, from disk at each call; None where there is none. Names:
+            "<region>/distances", "<region>/ids", "vectors/<name>", and the same of the fall-back after "fallback/".
     """
 
     sample_id: str
@@ -92,8 +99,11 @@ class SampleScore:
     score: Mapping[str, float] | None
     fallback: Mapping[str, float] | None = None
     failure: str | None = None
+    arrays: Callable[[str], Array | None] = lambda name: None
+    group: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "group", self.group or self.subject)
         if (self.score is None) != (self.failure is not None):
             raise ContractError(f"sample {self.sample_id}: needs either a score or a failure reason")
 
@@ -112,8 +122,8 @@ class Protocol(ABC):
         official: true if it equals a benchmark's official program.
         alignment, scale, distance, direction, statistic, expression, track, aggregation, fallback: keys of WORDS.
         reflection: whether the alignment may mirror the prediction.
-        regions: what is scored, one value each.
-        unit: of the values.
+        regions: what is scored.
+        unit: of the values, see also `unit_of`.
     """
 
     name: str
@@ -152,6 +162,22 @@ class Protocol(ABC):
         for key, words in WORDS.items():
             if getattr(self, key) not in words:
                 raise ContractError(f"protocol {self.name}.{key}: {getattr(self, key)!r} is not one of {list(words)}")
+
+    def on(self, device: str) -> Protocol:
+        """The same protocol, computed on `device`."""
+        other = copy(self)
+        object.__setattr__(other, "device", device)
+        return other
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of a score's values, and so of the numbers in a table: the regions, where each has one value."""
+        return self.regions
+
+    def unit_of(self, column: str) -> str:
+        """The unit of one column's values."""
+        del column
+        return self.unit
 
     @abstractmethod
     def score(self, prediction: Prediction, truth: Any) -> Score:
@@ -195,14 +221,14 @@ class Protocol(ABC):
         ]
 
     def summarise(self, rows: Sequence[SampleScore]) -> list[dict[str, Any]]:
-        """Averages samples into subjects and subjects into the set, for each condition and region.
+        """Averages samples into subjects and subjects into the set, for each condition and column.
 
         Args:
             rows: every sample of the benchmark, failed ones included: their number is the denominator.
 
         Returns:
-            One dict per condition and region, with the condition's own keys (e.g. `views`) and
-            `protocol`: the protocol's id; `region`;
+            One dict per condition and column, with the condition's own keys (e.g. `views`) and
+            `protocol`: the protocol's id; `column`;
             `value`: mean over subjects of the mean over their samples, failed samples replaced by their
                 fall-back's score; None if a failed sample has none (nothing is left out silently);
             `value_dropping_failures`: the same over the samples that worked (what official programs print);
@@ -215,19 +241,35 @@ class Protocol(ABC):
             groups.setdefault(tuple(sorted(row.condition.items())), []).append(row)
         ordered = sorted(groups.items(), key=lambda item: tuple((k, isinstance(v, str), v) for k, v in item[0]))
         return [
-            {**dict(condition), **self._summarise_group(region, members)}
+            {**dict(condition), **self._summarise_group(column, members)}
             for condition, members in ordered
-            for region in self.regions
+            for column in self.columns
         ]
 
-    def _summarise_group(self, region: str, rows: Sequence[SampleScore]) -> dict[str, Any]:
-        worked = [(row.subject, row.score[region]) for row in rows if row.score is not None]
-        filled = [(row.subject, _value_or_fallback(row, region, self.fallback)) for row in rows]
+    def write_official_files(
+        self, folder: Path, identifier: str, rows: Sequence[SampleScore], names: Mapping[str, str]
+    ) -> Sequence[Path]:
+        """Writes what the official program leaves of an evaluation; nothing where there is no such program or file.
+
+        Args:
+            folder: where to.
+            identifier: the method's name.
+            rows: every sample of the benchmark.
+            names: sample id -> the benchmark's own name of the sample.
+
+        Returns:
+            The files.
+        """
+        return ()
+
+    def _summarise_group(self, column: str, rows: Sequence[SampleScore]) -> dict[str, Any]:
+        worked = [(row.subject, row.score[column]) for row in rows if row.score is not None]
+        filled = [(row.subject, _value_or_fallback(row, column, self.fallback)) for row in rows]
         complete = [(subject, value) for subject, value in filled if value is not None]
         means = _subject_means(complete) if len(complete) == len(rows) else []
         return {
             "protocol": self.id,
-            "region": region,
+            "column": column,
             "value": float(np.mean(means)) if means else None,
             "value_dropping_failures": float(np.mean(_subject_means(worked))) if worked else None,
             "evaluated": len(worked),
@@ -288,10 +330,10 @@ def unusable(prediction: Prediction) -> Score | None:
     return None
 
 
-def _value_or_fallback(row: SampleScore, region: str, fallback: str) -> float | None:
+def _value_or_fallback(row: SampleScore, column: str, fallback: str) -> float | None:
     if row.score is not None:
-        return row.score[region]
-    return row.fallback.get(region) if row.fallback is not None and fallback != "none" else None
+        return row.score[column]
+    return row.fallback.get(column) if row.fallback is not None and fallback != "none" else None
 
 
 def _subject_means(values: Sequence[tuple[str, float]]) -> list[float]:

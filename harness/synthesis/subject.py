@@ -107,6 +107,22 @@ class Subject:
         vertices, landmarks = self.vertices @ turn.T + offset, self.landmarks @ turn.T + offset
         return replace(self, vertices=vertices, landmarks=landmarks, surfaces=surfaces)
 
+    def cut_below(self, height: float) -> Subject:
+        """The same person, of whom pictures show only what lies above a world y (millimetres), as of a cut mesh."""
+        whole = self.scene
+        kept = (whole.vertices[whole.faces, 1] > height).all(axis=1)
+        faces = whole.faces[kept]
+        scene = replace(
+            whole,
+            faces=faces,
+            material=whole.material[kept],
+            part=whole.part[kept],
+            caster=RayCaster(whole.vertices, faces),
+        )
+        cut = replace(self)
+        cut.__dict__["scene"] = scene  # in place of the cached one
+        return cut
+
     @cached_property
     def scene(self) -> Scene:
         """All surfaces, ready for rays; built when first asked for and kept for further views."""
@@ -138,6 +154,7 @@ def random_subject(
     expression: bool = True,
     hair: str | None = None,
     occluder: str | None = None,
+    moment: int = 0,
 ) -> Subject:
     """The person of a seed; the same for the same arguments on any machine.
 
@@ -147,6 +164,7 @@ def random_subject(
         expression: false for a neutral face of the same person.
         hair: one of `hair.STYLES` instead of a random one.
         occluder: one of `clothes.OCCLUDERS`, or None.
+        moment: another number gives another expression and another occluder of the kind; the person stays the same.
 
     Raises:
         ContractError: the seed is negative or `hair` is not a known style.
@@ -154,20 +172,21 @@ def random_subject(
     if seed < 0 or (hair is not None and hair not in STYLES):
         raise ContractError(f"subject: seed {seed} (expected >= 0), hair {hair!r} (expected {', '.join(STYLES)})")
     model = _default_head() if head is None else head
+    passing = (moment,) if moment else ()
     shape = np.clip(stream(seed, _SHAPE).standard_normal(len(model.shape_names)), -2.5, 2.5)
     rest = _posed(model, shape, None, None)
     rest_landmarks = _landmarks(model, rest)
     pose = np.zeros((len(model.joint_names), 3))
     weights = np.zeros(len(model.expression_names))
     if expression:
-        weights, pose = _random_expression(stream(seed, _EXPRESSION), model)
+        weights, pose = _random_expression(stream(seed, _EXPRESSION, *passing), model)
     vertices = _posed(model, shape, weights, pose) if expression else rest
     frame = fit_frame(RayCaster(rest, model.faces), _ears(model), rest, rest_landmarks)
     hair_rng, clothes_rng = stream(seed, _HAIR), stream(seed, _CLOTHES)
     drawn = STYLES[hair_rng.choice(len(STYLES), p=SHARE)]
     grown = random_hair(hair_rng, frame, hair or drawn)
     torso = random_torso(clothes_rng, rest)
-    hidden = random_occluder(stream(seed, _OCCLUDER), occluder, rest_landmarks) if occluder else ()
+    hidden = random_occluder(stream(seed, _OCCLUDER, *passing), occluder, rest_landmarks) if occluder else ()
     return Subject(
         seed=seed,
         head=model,

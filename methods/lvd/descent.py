@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from harness.adapter import MethodAdapter
@@ -110,25 +112,38 @@ class DescentAdapter(MethodAdapter):
     def _predict(self, sample: Sample) -> Prediction:
         # Without cameras nothing relates the views, so only the first can be used.
         views = [v for v in sample.views if v.camera is not None] or [sample.views[0]]
-        try:
-            pictures = [read_picture(view) for view in views]
-        except DataError as error:
-            return Prediction.failed("bad_input", str(error))
-        placed = self.finder(pictures)
-        with torch.inference_mode():
-            vertices = self.descend(placed)[0].double().cpu()
-        if not torch.isfinite(vertices).all():
-            return Prediction.failed("non_finite", "the descent diverged")
-        parameters = {}
-        if self.fit == "head":
-            fitted = self.fitter.fit_views(self.fitter.fit_mesh(vertices), placed.sightings)
-            vertices = fitted.vertices
-            parameters = {k: v.numpy() for k, v in self.fitter.modes.parameters(fitted.coefficients).items()}
-        world = vertices @ placed.pose.rotation[0].T + placed.pose.translation[0]
-        return Prediction(
-            vertices=world.numpy(),
-            faces=self.head.faces.numpy(),
-            landmarks=self.head.landmarks(world[None].float())[0].numpy(),
-            parameters=parameters,
-            in_world_frame=views[0].camera is not None,
-        )
+        with self.stage("input"):
+            try:
+                pictures = [read_picture(view) for view in views]
+            except DataError as error:
+                return Prediction.failed("bad_input", str(error))
+            placed = self.finder(pictures)
+        with self.stage("network"), torch.inference_mode():
+            descended = self.descend(placed)[0]
+        with self.stage("decode"):
+            vertices = descended.double().cpu()
+            if not torch.isfinite(vertices).all():
+                return Prediction.failed("non_finite", "the descent diverged")
+            parameters: dict[str, NDArray[Any]] = {}
+            neutral: tuple[NDArray[Any] | None, NDArray[Any] | None] = None, None
+            if self.fit == "head":
+                fitted = self.fitter.fit_views(self.fitter.fit_mesh(vertices), placed.sightings)
+                vertices = fitted.vertices
+                parameters = {k: v.numpy() for k, v in self.fitter.modes.parameters(fitted.coefficients).items()}
+                neutral = self._neutral(fitted.coefficients)
+            world = vertices @ placed.pose.rotation[0].T + placed.pose.translation[0]
+            return Prediction(
+                vertices=world.numpy(),
+                faces=self.head.faces.numpy(),
+                landmarks=self.head.landmarks(world[None].float())[0].numpy(),
+                parameters=parameters,
+                neutral_vertices=neutral[0],
+                neutral_landmarks=neutral[1],
+                in_world_frame=views[0].camera is not None,
+            )
+
+    def _neutral(self, coefficients: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Vertices and landmarks of the fitted identity without expression and pose, in the head's own frame."""
+        identity = self.fitter.modes.counts[0]
+        vertices = self.fitter.shaped(torch.where(torch.arange(len(coefficients)) < identity, coefficients, 0.0))
+        return vertices.numpy(), self.head.landmarks(vertices[None].float())[0].numpy()

@@ -20,10 +20,13 @@ class MeanFace(MethodAdapter):
     def load(self, device: torch.device) -> None:
         """Builds the head; there is nothing to compute, so `device` does not matter."""
         head = procedural_head()
+        vertices, landmarks = head.template.numpy(), head.landmarks(head.template[None])[0].numpy()
         self.prediction = Prediction(
-            vertices=head.template.numpy(),
+            vertices=vertices,
             faces=head.faces.numpy(),
-            landmarks=head.landmarks(head.template[None])[0].numpy(),
+            landmarks=landmarks,
+            neutral_vertices=vertices,
+            neutral_landmarks=landmarks,
         )
 
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:

@@ -9,11 +9,9 @@ import pytest
 import tomllib
 from PIL import Image
 from scipy.ndimage import binary_dilation
-from scipy.spatial import cKDTree
 
 from harness.datasets import h3ds_mirror as mirror
-from harness.geometry.closest import ClosestPoints
-from harness.geometry.mesh import Mesh, read_mesh
+from harness.geometry.mesh import read_mesh
 from harness.heads.procedural import procedural_head
 
 VIEWS, SIZE = 7, 96
@@ -77,32 +75,6 @@ def test_view_sets_are_like_the_official_ones():
         8: True,
     }
     assert max(map(abs, mirror.YAWS)) == 90 and mirror.YAWS[0] == 0
-
-
-def test_scan_is_the_seen_surface_with_noise_and_not_the_model(scan, subject):
-    assert len(scan.vertices) >= 40_000
-    scene = subject.scene
-    distance = ClosestPoints(Mesh(scene.vertices, scene.faces)).query(scan.vertices).distances
-    assert 0.04 < np.median(distance) < 0.12 and np.quantile(distance, 0.99) < 0.5
-    assert (scan.vertices[:, 1] > subject.landmarks[8, 1] - 150).all()
-    to_model = cKDTree(subject.vertices).query(scan.vertices)[0]
-    assert (to_model < 0.3).mean() < 0.05
-
-
-def test_scan_is_a_manifold_of_reasonable_triangles(scan):
-    edges, count = np.unique(
-        np.sort(scan.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)), axis=0, return_counts=True
-    )
-    assert count.max() <= 2 and (count == 1).mean() < 0.06
-    lengths = np.linalg.norm(np.subtract(*scan.vertices[edges.T]), axis=1)
-    assert np.median(lengths) < 4 and np.quantile(lengths, 0.999) < 16
-    assert np.array_equal(np.unique(scan.faces), np.arange(len(scan.vertices)))
-
-
-def test_inside_of_the_mouth_is_not_scanned(scan, subject):
-    lips = subject.landmarks[[60, 64]].mean(0)
-    behind = np.linalg.norm(scan.vertices - (lips - [0, 0, 25]), axis=1)
-    assert behind.min() > 8
 
 
 def test_cameras_project_the_scan_onto_its_masks(home, scan):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+import types
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from harness.errors import ContractError
-from harness.geometry.closest import ClosestPoints
+from harness.geometry.closest import ClosestPoints, closest_points_batch
 from harness.geometry.mesh import Mesh
 from harness.geometry.neighbours import MovingNeighbours
 from tests.geometry_shapes import bumpy
@@ -160,6 +162,58 @@ def test_bad_queries_are_refused(points, what):
 
 def test_no_queries_no_answers():
     assert ClosestPoints(bumpy(1)).query(np.zeros((0, 3))).points.shape == (0, 3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_batch_equals_one_after_the_other(device):
+    meshes = [bumpy(), bumpy(3, offset=500.0), Mesh(np.eye(3) * 9, [[0, 1, 2]])]
+    rng = np.random.default_rng(3)
+    points = [
+        mesh.vertices[rng.integers(0, len(mesh.vertices), n)] * 1.1 for mesh, n in zip(meshes, (40, 0, 7), strict=True)
+    ]
+    for found, mesh, asked in zip(closest_points_batch(meshes, points, device), meshes, points, strict=True):
+        alone = ClosestPoints(mesh, device).query(asked)
+        assert all(np.array_equal(a, b) for a, b in zip(found, alone, strict=True))
+    assert closest_points_batch([], []) == []
+    with pytest.raises(ContractError, match="1 point sets for 3 meshes"):
+        closest_points_batch(meshes, points[:1])
+
+
+def test_pytorch3d_where_it_is_missing():
+    pytest.importorskip("torch")
+    try:
+        import pytorch3d  # noqa: F401
+    except ImportError:
+        with pytest.raises(ContractError, match="geometry=warp"):
+            closest_points_batch([bumpy(1)], [np.zeros((1, 3))], backend="pytorch3d")
+
+
+def test_pytorch3d_where_it_is_installed(monkeypatch):
+    """Its one function that is used, played by the twin: packed points and triangles, indices into the packed faces."""
+
+    def point_face_dist_forward(points, points_first, triangles, triangles_first, most, smallest_area):
+        ends = [*points_first[1:].tolist(), len(points)], [*triangles_first[1:].tolist(), len(triangles)]
+        squares, indices = [], []
+        for a, b, c, d in zip(points_first.tolist(), ends[0], triangles_first.tolist(), ends[1], strict=True):
+            corners = triangles[c:d].double().numpy().transpose(1, 0, 2)
+            for p in points[a:b].double().numpy():
+                distances = np.linalg.norm(on_triangles(p, *corners) - p, axis=1)
+                squares.append(distances.min() ** 2)
+                indices.append(c + int(distances.argmin()))
+        assert most == max(np.diff([*points_first.tolist(), len(points)])) and smallest_area < 1e-9
+        return torch.tensor(squares), torch.tensor(indices)
+
+    stub = types.ModuleType("pytorch3d._C")
+    stub.point_face_dist_forward = point_face_dist_forward
+    monkeypatch.setitem(sys.modules, "pytorch3d", types.ModuleType("pytorch3d"))
+    monkeypatch.setitem(sys.modules, "pytorch3d._C", stub)
+    spoilt = Mesh(bumpy().vertices, np.vstack([[[0, 0, 1]], bumpy().faces]))
+    meshes, rng = [spoilt, bumpy(1, offset=300.0)], np.random.default_rng(4)
+    points = [mesh.vertices[:20] * 1.1 + rng.normal(size=(20, 3)) for mesh in meshes]
+    for found, mesh, asked in zip(
+        closest_points_batch(meshes, points, backend="pytorch3d"), meshes, points, strict=True
+    ):
+        check(found, mesh, asked, twin(mesh, asked)[0], 1e-9)
 
 
 def test_faster_than_trimesh(benchmark):

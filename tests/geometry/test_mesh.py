@@ -221,3 +221,31 @@ def test_large_obj_is_read_quickly(tmp_path):
         read_mesh(tmp_path / "m.obj")
         seconds.append(time.process_time() - start)
     assert min(seconds) < 1.5  # 0.35 s on an idle core
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_plain_files_are_read_as_line_by_line(tmp_path, seed, monkeypatch):
+    """To the last bit, for triangles, quadrangles, colours, texture numbers, and what only looks plain."""
+    rng = np.random.default_rng(seed)
+    vertices = rng.normal(size=(50, 3)) * np.exp(5 * rng.normal(size=(50, 3)))
+    plain = [f"v {x!r} {y!r} {z!r}" for x, y, z in vertices.tolist()]
+    coloured = [f"{line} 0.1 0.2 0.3" for line in plain]
+    faces = rng.integers(1, 51, (30, 4)).tolist()
+    texts = [
+        "\n".join(plain + [f"f {a} {b} {c}" for a, b, c, _ in faces]),
+        "\n".join(coloured + [f"f {a} {b} {c} {d}" for a, b, c, d in faces]) + "\n",
+        "\r\n".join(plain + [f"f {a}/{b} {b}/{c} {c}/{a}" for a, b, c, _ in faces]) + "\r\n",
+        "\n".join(plain + [f"f {-a} {-b} {-c}" for a, b, c, _ in faces]),
+        "\n".join(plain[:49] + [f"f {a} {b} {c}" for a, b, c, _ in faces if max(a, b, c) < 50] + plain[49:]),
+        "\n".join(plain[:25] + coloured[25:] + [f"f {a} {b} {c}" for a, b, c, _ in faces]),
+    ]
+    read = []
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.obj"
+        path.write_bytes(text.encode())
+        read.append(read_mesh(path))
+        assert np.array_equal(read[-1].vertices, vertices)
+    monkeypatch.setattr("harness.geometry.mesh._plain_obj", lambda data: None)
+    for number, mesh in enumerate(read):
+        slow = read_mesh(tmp_path / f"{number}.obj")
+        assert np.array_equal(slow.vertices, mesh.vertices) and np.array_equal(slow.faces, mesh.faces)

@@ -116,7 +116,7 @@ def memory_run(
             "protocol": protocol,
             "protocol_id": protocol_id,
             "unit": "mm",
-            "region": "face",
+            "column": "face",
             "views": view,
             "value": value,
             "value_dropping_failures": value if evaluated is None else value / 2,

@@ -28,7 +28,7 @@ def row(sample, subject, views, score, fallback=None):
 
 
 def table(rows):
-    return {(r["views"], r["region"]): r for r in H3ds().summarise(rows)}
+    return {(r["views"], r["column"]): r for r in H3ds().summarise(rows)}
 
 
 def test_same_fields_same_id():
@@ -154,7 +154,7 @@ def test_a_failure_without_fallback_leaves_no_value():
     face = table([row("a1", "a", 1, 1.0), row("b1", "b", 1, None)])[1, "face"]
     assert face["value"] is None and face["std_subjects"] is None and face["value_dropping_failures"] == 1.0
     rows = [row("a1", "a", 1, 1.0), row("b1", "b", 1, None, 4.0)]
-    without = {r["region"]: r for r in replace(H3ds(), fallback="none").summarise(rows)}
+    without = {r["column"]: r for r in replace(H3ds(), fallback="none").summarise(rows)}
     assert without["face"]["value"] is None
 
 

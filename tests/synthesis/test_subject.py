@@ -65,3 +65,12 @@ def test_hair_covers_the_crown_and_leaves_the_face_free(style):
 def test_unknown_requests_are_refused(arguments):
     with pytest.raises(ContractError, match="subject"):
         random_subject(**arguments)
+
+
+def test_another_moment_is_the_same_person_with_another_expression_and_occluder():
+    first, again, other = (random_subject(5, occluder="hand", moment=moment) for moment in (0, 0, 3))
+    assert np.array_equal(first.vertices, again.vertices) and np.array_equal(first.shape, other.shape)
+    assert np.array_equal(first.look.skin, other.look.skin)
+    assert not np.array_equal(first.expression, other.expression)
+    hands = [subject.surfaces[-1].vertices for subject in (first, again, other)]
+    assert np.array_equal(hands[0], hands[1]) and not np.array_equal(hands[0], hands[2])

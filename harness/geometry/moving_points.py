@@ -1,0 +1,133 @@
+"""Distances of one point set to one surface in many poses, and their first derivatives by the pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import ContractError
+from harness.geometry.moving_kernels import Groups, Moments, evaluate
+from harness.geometry.surface_tree import SurfaceTree
+from harness.geometry.warp_setup import wp
+
+Array = NDArray[Any]
+
+_GROUPS_PER_THREAD = {"cpu": 32, "cuda": 1}
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """A surface's vertex v stands at scale * rotation @ v + translation.
+
+    Attributes:
+        scale: not zero.
+        rotation: (3, 3).
+        translation: (3,).
+    """
+
+    scale: float
+    rotation: Array
+    translation: Array
+
+    def apply(self, vertices: Array) -> Array:
+        """(V, 3) of the surface -> (V, 3) float64 where they stand."""
+        return np.asarray(vertices, dtype=np.float64) @ (self.scale * self.rotation).T + self.translation
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a least-squares step needs of all distances d_i at one pose.
+
+    Small motions are (relative scale, rotation vector, shift) in that order, applied in the surface's own frame before
+    the pose: d_i changes by jacobian_i . motion, where all distances count in the surface's unit (scale 1).
+
+    Attributes:
+        energy: sum of d_i^2.
+        gradient: (7,) sum of d_i * jacobian_i.
+        normal_matrix: (7, 7) sum of jacobian_i^T jacobian_i.
+    """
+
+    energy: float
+    gradient: Array
+    normal_matrix: Array
+
+
+class MovingPoints:
+    """Points before a surface that is tried in one pose after another.
+
+    The points are moved into the surface's frame, so that its tree is built once. Points that lie in the same cell of
+    a grid are searched for together, starting from the faces that were closest in the pose before; the tree then only
+    says which other faces could be nearer. Distances up to a dozen sides of a face are exact to float64, larger ones as
+    exact as those of `ClosestPoints`.
+
+    Args:
+        points: (N, 3), finite, N > 0.
+        tree: of the surface.
+
+    Attributes:
+        centre: (3,) mean of the points.
+        radius: their root mean square distance from it; 1 where they are all in one place.
+
+    Raises:
+        ContractError: wrong shape, no points, or NaN.
+    """
+
+    def __init__(self, points: Array, tree: SurfaceTree) -> None:
+        points = np.asarray(points, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != 3 or not len(points):
+            raise ContractError(f"points: shape {points.shape}, expected (N, 3), at least one")
+        if not np.isfinite(points).all():
+            raise ContractError(f"points: {int((~np.isfinite(points)).sum())} values are NaN or infinite")
+        self._tree, self._known = tree, 0
+        self.centre = points.mean(axis=0)
+        self.radius = float(np.sqrt(((points - self.centre) ** 2).sum(axis=1).mean())) or 1.0
+        self._order, first = _cells(points, _cell_size(points, tree))
+        count, device = len(points), tree.device
+        groups: Any = Groups()
+        groups.points = wp.array(points[self._order], dtype=wp.vec3d, device=device)
+        groups.first = wp.array(first, dtype=wp.int32, device=device)
+        groups.moved, groups.feet = (wp.empty(count, dtype=wp.vec3d, device=device) for _ in range(2))
+        groups.balls = wp.empty(count, dtype=wp.vec4, device=device)
+        groups.faces = wp.zeros(count, dtype=wp.int32, device=device)
+        groups.distances = wp.empty(count, dtype=wp.float64, device=device)
+        groups.spacing = tree.spacing
+        self._groups = groups
+        self._per_thread = _GROUPS_PER_THREAD["cuda" if wp.get_device(device).is_cuda else "cpu"]
+        self._threads = -(-(len(first) - 1) // self._per_thread)
+        self._moments: Any = wp.empty(self._threads, dtype=Moments, device=device)
+
+    def sums(self, pose: Pose) -> Sums:
+        """Puts the surface into a pose and measures."""
+        linear = pose.rotation.T / pose.scale
+        shift = -linear @ pose.translation - self._tree.centre
+        where = [wp.mat33d(*linear.ravel().tolist()), wp.vec3d(*shift.tolist())]
+        inputs = [self._tree.surface, self._groups, *where, self._known, self._per_thread]
+        wp.launch(evaluate, dim=self._threads, inputs=inputs, outputs=[self._moments], device=self._tree.device)
+        self._known = 1
+        total = self._moments.numpy().sum(axis=0)
+        return Sums(float(total[7, 7]), -total[7, :7], total[:7, :7])
+
+    def distances(self) -> Array:
+        """(N,) float64 distances at the pose last measured, in the surface's unit (scale 1), in the points' order."""
+        distances = np.empty(len(self._order))
+        distances[self._order] = self._groups.distances.numpy()
+        return distances
+
+
+def _cell_size(points: Array, tree: SurfaceTree) -> float:
+    """The side of a cell that holds several points but few faces."""
+    del points
+    return max(0.8 * tree.spacing, 1e-6 * tree.extent)
+
+
+def _cells(points: Array, size: float) -> tuple[Array, Array]:
+    """An order of the points, and where each new cell of a grid begins in it (with the end at the end)."""
+    places = np.floor((points - points.min(axis=0)) / size)
+    counts = places.max(axis=0) + 1
+    keys = (places[:, 0] * counts[1] + places[:, 1]) * counts[2] + places[:, 2]
+    order = np.argsort(keys, kind="stable")
+    begins = np.flatnonzero(np.diff(keys[order])) + 1
+    return order, np.concatenate([[0], begins, [len(points)]]).astype(np.int32)

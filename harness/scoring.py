@@ -1,0 +1,118 @@
+"""Scores what has been predicted, in several processes where that pays; each score is on disk as soon as it exists."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from harness.benchmark import Benchmark
+from harness.errors import HarnessError
+from harness.fallback import mean_face
+from harness.protocols.base import Protocol, Score
+from harness.run_folder import RunFolder
+from harness.samples import Prediction, Sample
+
+log = logging.getLogger(__name__)
+
+LEAST_FOR_PROCESSES = 16  # samples; a process takes seconds to start
+LARGEST_CHUNK = 8  # samples that a process gets at once
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def score_samples(
+    folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark, workers: int
+) -> Iterator[list[Sample]]:
+    """Scores samples under every protocol of the benchmark; yields those that are done.
+
+    Args:
+        folder: has the predictions, gets the scores.
+        samples: what to score.
+        benchmark: truth and protocols.
+        workers: processes; with 1, or few samples, this one does the work.
+
+    Raises:
+        HarnessError: a truth cannot be read, the disk is full, or a process died.
+    """
+    if workers <= 1 or len(samples) < LEAST_FOR_PROCESSES:
+        for sample in samples:
+            score_sample(folder, sample, benchmark)
+            yield [sample]
+        return
+    context = multiprocessing.get_context("spawn")
+    saved = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # the processes share the cores already
+    try:
+        with ProcessPoolExecutor(workers, context, _start_process, (benchmark, folder.path)) as pool:
+            futures = {pool.submit(_score_chunk, chunk): chunk for chunk in chunks(samples)}
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    yield futures[future]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    except BrokenProcessPool:
+        raise HarnessError(
+            "a scoring process was ended from outside, perhaps for lack of memory. Scores on disk are kept; give the "
+            "command again, with workers=1 if memory is short"
+        ) from None
+    finally:
+        for name, value in saved.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+def chunks(samples: Sequence[Sample]) -> list[list[Sample]]:
+    """Consecutive samples of one subject, so that a process reads their truth once."""
+    groups = [list(members) for _, members in groupby(samples, key=lambda sample: sample.subject)]
+    return [group[i : i + LARGEST_CHUNK] for group in groups for i in range(0, len(group), LARGEST_CHUNK)]
+
+
+def score_sample(folder: RunFolder, sample: Sample, benchmark: Benchmark) -> None:
+    """Scores one prediction, and the mean face where a protocol that falls back on it failed."""
+    prediction = folder.prediction(sample.id)
+    truth = benchmark.truth(sample)
+    scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
+    failed = [p for p in benchmark.protocols if scores[p.name].failure is not None and p.fallback == "mean_face"]
+    folder.keep_score(sample, scores, {p.name: score(p, mean_face(), truth) for p in failed})
+
+
+def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:
+    """Scores one prediction; a failed one gives a failed score, and so does one that no protocol foresaw."""
+    if prediction.failure is not None:
+        return Score.failed(prediction.failure, prediction.detail)
+    try:
+        return protocol.score(prediction, truth)
+    except Exception as error:  # whatever it is, it must not keep the other samples from their scores
+        log.exception("%s could not score a prediction", protocol.name)
+        return Score.failed("crash", f"{protocol.name} raised {type(error).__name__}: {error}")
+
+
+_work: tuple[RunFolder, Benchmark] | None = None  # of a scoring process
+
+
+def _start_process(benchmark: Benchmark, path: Path) -> None:
+    global _work
+    _work = (RunFolder(path), benchmark)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()  # a killed run leaves no process behind
+
+
+def _score_chunk(samples: Sequence[Sample]) -> None:
+    assert _work is not None
+    folder, benchmark = _work
+    for sample in samples:
+        score_sample(folder, sample, benchmark)
