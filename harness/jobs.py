@@ -27,7 +27,7 @@ from harness.report import print_runs
 from harness.run_folder import RunFolder
 from harness.runner import run
 from harness.stored_predictions import stored_method
-from harness.timing import Contestant, TimingBenchmark, time_together
+from harness.timing.together import Contestant, TimingBenchmark, time_together
 
 log = logging.getLogger(__name__)
 

@@ -75,10 +75,15 @@ def _table(summaries: Sequence[dict[str, Any]], rows: Sequence[Sequence[dict[str
             raise HarnessError(f"run {summary['identity']}: two numbers under one heading; {list(cells)}")
         several = names[summary["method"]] > 1
         name = f"{summary['method']} {summary['identity'][:8]}" if several else summary["method"]
-        first = [row for row in group if row["column"] == group[0]["column"] and "all" not in condition(row).values()]
-        coverage = f"{sum(r['evaluated'] for r in first)}/{sum(r['expected'] for r in first)}"
-        table.add_row(name, *(cells.get(heading, "") for heading in headings), coverage)
+        table.add_row(name, *(cells.get(heading, "") for heading in headings), _coverage(group))
     return table
+
+
+def _coverage(rows: Sequence[dict[str, Any]]) -> str:
+    """Samples that worked and all samples; rows over "all" conditions repeat those of the others."""
+    first = [row for row in rows if row["column"] == rows[0]["column"]]
+    parts = [row for row in first if "all" not in condition(row).values()] or first
+    return f"{sum(row['evaluated'] for row in parts)}/{sum(row['expected'] for row in parts)}"
 
 
 def _heading(row: dict[str, Any], units: set[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +15,10 @@ from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints, Pose
 from harness.geometry.refinement import fit_surface_to_points
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
-from harness.protocols.base import Protocol, Score, check_plausible, unusable
+from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
 from harness.protocols.now import COMPUTES, NO_NEUTRAL
 from harness.protocols.now_truth import NowTruth, check_spread, predicted_landmarks, truth_warnings
+from harness.protocols.pooled import in_all
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -59,6 +61,10 @@ class NowStrict(Protocol):
     def columns(self) -> tuple[str, ...]:
         """Statistics of a sample's distances."""
         return ("median", "mean")
+
+    def summarise(self, rows: Sequence[SampleScore]) -> list[dict[str, Any]]:
+        """As the base class, and over the images of all challenges together."""
+        return super().summarise([*rows, *(in_all(row) for row in rows if row.condition)])
 
     def score(self, prediction: Prediction, truth: NowTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""

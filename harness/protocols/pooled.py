@@ -129,13 +129,13 @@ def summarise_points(protocol: Protocol, rows: Sequence[SampleScore]) -> list[di
         rows: every sample; distances are read from them as needed.
     """
     (region,) = protocol.regions
-    usual = Protocol.summarise(protocol, [*rows, *(_in_all(row) for row in rows if row.condition)])
+    usual = Protocol.summarise(protocol, [*rows, *(in_all(row) for row in rows if row.condition)])
     # The pool of all answers comes first: samples then count in their own order, whichever of them failed.
-    members: dict[tuple[Any, bool], list[Reader]] = {(_key(_in_all(rows[0]).condition), True): []} if rows else {}
+    members: dict[tuple[Any, bool], list[Reader]] = {(_key(in_all(rows[0]).condition), True): []} if rows else {}
     lost: set[Any] = set()
     readers = [(row, _Points(row, region, protocol.fallback != "none")) for row in rows]
     for row, reader in readers:
-        for condition in {_key(row.condition), _key(_in_all(row).condition)}:
+        for condition in {_key(row.condition), _key(in_all(row).condition)}:
             if row.score is not None:
                 members.setdefault((condition, False), []).append(reader)
             if row.score is not None or (row.fallback is not None and protocol.fallback != "none"):
@@ -168,7 +168,8 @@ class _Points:
         return found
 
 
-def _in_all(row: SampleScore) -> SampleScore:
+def in_all(row: SampleScore) -> SampleScore:
+    """The same sample under the condition that stands for all of them."""
     return replace(row, condition=dict.fromkeys(row.condition, "all"))
 
 

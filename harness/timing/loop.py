@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from harness.errors import HarnessError
 from harness.samples import Sample
-from harness.timing_process import END_TO_END, Call
+from harness.timing.process import END_TO_END, Call
 
 LEAST_WARM_UP = 10  # calls: a median of fewer settles by chance
 SETTLED = 0.01  # relative change of the running median over the last SETTLED_OVER calls
@@ -62,7 +62,7 @@ class TimingSettings:
 
 
 class Player(Protocol):
-    """What takes turns: `harness.timing_process.TimedProcess`, or a test's stand-in."""
+    """What takes turns: `harness.timing.process.TimedProcess`, or a test's stand-in."""
 
     stages_apart: bool
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from harness.method import MethodSpec
-from harness.timing_process import END_TO_END, Stopwatch, TimedProcess, describe, peak_memory, resident_memory
-from tests.timing_toys import STAGE_SECONDS, OneByOne, Sleeper
+from harness.timing.process import END_TO_END, Stopwatch, TimedProcess, describe, peak_memory, resident_memory
+from tests.timing.toys import STAGE_SECONDS, OneByOne, Sleeper
 from tests.toys import Bad, ToyDataset
 
 SAMPLES = ToyDataset(6).samples()
@@ -75,7 +75,7 @@ def test_memory_grows_with_what_is_kept():
 
 
 def test_a_process_is_timed_about_right():
-    player = TimedProcess(MethodSpec("Sleeper", "tests.timing_toys:Sleeper"), "cpu", 0, None)
+    player = TimedProcess(MethodSpec("Sleeper", "tests.timing.toys:Sleeper"), "cpu", 0, None)
     try:
         player.forget_peak()
         calls = [player.call([sample], True) for sample in SAMPLES]

@@ -10,23 +10,24 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from harness import HarnessError, jobs, provenance, timing
+from harness import HarnessError, jobs, provenance
 from harness.benchmark import Benchmark, DataKind
 from harness.leaderboards.boards import make_board, make_boards
 from harness.leaderboards.runs import find_runs, sample_table
 from harness.method import MethodSpec
 from harness.protocols.timing import StageTiming, Timing
 from harness.runner import RunOptions
-from harness.timing import Contestant, TimingBenchmark, time_together
-from harness.timing_loop import TimingSettings
-from harness.timing_process import END_TO_END, Call
-from harness.timing_results import LABELS, Measured
-from tests.timing_toys import STAGE_SECONDS
+from harness.timing import together
+from harness.timing.loop import TimingSettings
+from harness.timing.process import END_TO_END, Call
+from harness.timing.results import LABELS, Measured
+from harness.timing.together import Contestant, TimingBenchmark, time_together
+from tests.timing.toys import STAGE_SECONDS
 from tests.toys import ToyDataset, ToyProtocol
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = TimingSettings(inputs=3, calls=24, seconds=20.0, warm_up=3, processes=2, batches=(1, 2))
-METHODS = ("tests.timing_toys:Sleeper", "tests.timing_toys:FailsAtOne", "tests.timing_toys:DiesLater")
+METHODS = ("tests.timing.toys:Sleeper", "tests.timing.toys:FailsAtOne", "tests.timing.toys:DiesLater")
 
 
 def bench(settings=SETTINGS):
@@ -162,7 +163,7 @@ def made_up(monkeypatch):
         calls = {s.id: [(0, order, Call({END_TO_END: 0.001}))] for order, s in enumerate(samples)}
         return [Measured(dict(calls)) for _ in group]
 
-    monkeypatch.setattr(timing, "measure", measure)
+    monkeypatch.setattr(together, "measure", measure)
     monkeypatch.setattr(provenance, "code_digest", lambda: "the same throughout")
     return asked
 
@@ -214,7 +215,7 @@ def harness(*arguments):
 
 
 def test_the_command_times_several_methods_together(tmp_path):
-    methods = "method=tests.timing_toys:Sleeper,tests.toys:Good"
+    methods = "method=tests.timing.toys:Sleeper,tests.toys:Good"
     result = harness("run", "-m", methods, "bench=toy_timing", f"runs={tmp_path}")
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("coverage") == 2, "one table end to end, one of stages"

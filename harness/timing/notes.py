@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.protocols.timing import early_stopping
 from harness.samples import Array
-from harness.timing_loop import TimingSettings
+from harness.timing.loop import TimingSettings
 
 ASKED_CALLS = 1000  # a full measurement of a method in one condition has so many calls ...
 ASKED_SECONDS = 60.0  # ... or takes so long

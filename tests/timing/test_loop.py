@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from harness import HarnessError, Sample, View
-from harness.timing_loop import TimingSettings, batch_times, is_settled, take_turns, warm_up
-from harness.timing_process import END_TO_END, Call
+from harness.timing.loop import TimingSettings, batch_times, is_settled, take_turns, warm_up
+from harness.timing.process import END_TO_END, Call
 
 IMAGE = np.zeros((4, 4, 3), dtype=np.uint8)
 SAMPLES = [Sample(f"s{i}", f"p{i}", (View(IMAGE),)) for i in range(4)]

@@ -19,9 +19,9 @@ from harness.protocols.timing import Timing
 from harness.run_folder import RunFolder
 from harness.runner import RunOptions, describe, folder_name
 from harness.samples import Sample
-from harness.timing_loop import TimingSettings, batch_times, take_turns, warm_up
-from harness.timing_process import TimedProcess
-from harness.timing_results import Measured, by_condition, by_process, keep
+from harness.timing.loop import TimingSettings, batch_times, take_turns, warm_up
+from harness.timing.process import TimedProcess
+from harness.timing.results import Measured, by_condition, by_process, keep
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from harness.protocols.timing import Timing
 from harness.run_folder import RunFolder, in_words
 from harness.runner import now, score_table, summarise
 from harness.samples import Array, Sample
-from harness.timing_loop import TimingSettings
-from harness.timing_notes import derived, notes
-from harness.timing_process import END_TO_END, Call
+from harness.timing.loop import TimingSettings
+from harness.timing.notes import derived, notes
+from harness.timing.process import END_TO_END, Call
 
 LABELS = {
     DataKind.MIRROR: "measured times; the pictures are the open MIRROR's, synthetic",

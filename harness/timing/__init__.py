@@ -1,0 +1,1 @@
+"""Inference time: methods take turns, call by call, in processes of their own."""
