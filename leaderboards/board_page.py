@@ -12,9 +12,9 @@ from harness.leaderboards.runs import Run, Unlisted
 from harness.leaderboards.tables import banner, board_html, board_title, failure_note, unlisted_html
 
 ABOUT = (
-    "How far 3D faces reconstructed from photographs are from a scan of the same person: the mean distance in "
-    "millimetres, with a table of its own for each way of measuring. The best value of a column is bold. "
-    "Click a method to see its errors on the face."
+    "How far 3D faces reconstructed from photographs are from a scan of the same person, how well a method's answers "
+    "agree, and how long it takes: a table of its own for each way of measuring. Lower is better, the best value of a "
+    "column is bold. Click a method to see its errors on the face."
 )
 EMPTY = """No finished run in `{root}` yet. Make one:
 
