@@ -121,7 +121,7 @@ class DescentAdapter(MethodAdapter):
             return Prediction.failed("non_finite", "the descent diverged")
         parameters = {}
         if self.fit == "head":
-            fitted = self.fitter.fit_views(self.fitter.fit_mesh(vertices), placed.sightings)
+            fitted = self.fitter.fit_views(self.fitter.fit_mesh(vertices), placed.sightings, placed.place)
             vertices = fitted.vertices
             parameters = {k: v.numpy() for k, v in self.fitter.modes.parameters(fitted.coefficients).items()}
         world = vertices @ placed.pose.rotation[0].T + placed.pose.translation[0]
