@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+import pickle
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -64,6 +66,7 @@ def fit(
     schedule: Schedule,
     folder: Path,
     on_checkpoint: Callable[[int, float], None] | None = None,
+    recipe: object = None,
 ) -> float:
     """Trains `net` in place; continues from the checkpoint in `folder` if there is one.
 
@@ -73,17 +76,19 @@ def fit(
         schedule: steps and rates.
         folder: gets `checkpoint.pt`, replaced as a whole each time.
         on_checkpoint: called with the steps done and the seconds spent, after each checkpoint.
+        recipe: what else the loss depends on: numbers, texts, dataclasses, or sequences of these.
 
     Returns:
         Seconds of training, those before an interruption included.
 
     Raises:
-        HarnessError: a loss is no longer finite.
+        HarnessError: a loss is no longer finite; the checkpoint is damaged, or of another recipe or schedule.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    described = _described([schedule, recipe])
     parameters = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    done, spent = _resume(net, optimizer, folder)
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    done, spent = _resume(net, optimizer, folder, described)
     started = saved = time.monotonic()
     averages: dict[str, float] = {}
     with tqdm(total=schedule.steps, initial=done, desc=folder.name, unit="step", mininterval=5) as bar:
@@ -95,7 +100,7 @@ def fit(
                 bar.set_postfix({k: f"{v:.3f}" for k, v in averages.items()})
             if time.monotonic() - saved > 60 * schedule.checkpoint_minutes or step + 1 == schedule.steps:
                 saved = time.monotonic()
-                _save(net, optimizer, folder, step + 1, spent + saved - started)
+                _save(net, optimizer, folder, described, step + 1, spent + saved - started)
                 log.info("%s: step %d, %s", folder.name, step + 1, averages)
                 if on_checkpoint is not None:
                     on_checkpoint(step + 1, spent + saved - started)
@@ -111,25 +116,44 @@ def _step(
     losses = loss(step_generator(schedule.seed, step))
     total = torch.stack(list(losses.values())).sum()
     if not torch.isfinite(total):
-        raise HarnessError(f"training: the loss of step {step} is {float(total)}; lower schedule.learning_rate")
+        raise HarnessError(f"training: the loss of step {step} is {total.item()}; lower schedule.learning_rate")
     total.backward()
     norm = nn.utils.clip_grad_norm_(net.parameters(), schedule.clip)
     optimizer.step()
     return {**{k: float(v.detach()) for k, v in losses.items()}, "gradient": float(norm)}
 
 
-def _save(net: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, step: int, seconds: float) -> None:
+def _described(recipe: object) -> str:
+    """JSON of settings, in which tuples and lists are equal, without what does not change the weights."""
+
+    def kept(values: dict[str, object]) -> dict[str, object]:
+        return {k: v for k, v in values.items() if k != "checkpoint_minutes"}
+
+    return json.dumps(json.loads(json.dumps(recipe, default=asdict), object_hook=kept))
+
+
+def _save(
+    net: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, recipe: str, step: int, seconds: float
+) -> None:
     state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "seconds": seconds}
+    state["recipe"] = recipe
     temporary = folder / "checkpoint.tmp"
     torch.save(state, temporary)
     temporary.replace(folder / "checkpoint.pt")
 
 
-def _resume(net: nn.Module, optimizer: torch.optim.Optimizer, folder: Path) -> tuple[int, float]:
+def _resume(net: nn.Module, optimizer: torch.optim.Optimizer, folder: Path, recipe: str) -> tuple[int, float]:
     path = folder / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
+    remedy = f"delete {folder} to train it anew, or choose another folder"
+    try:
+        state = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
+        found = state["recipe"]
+    except (RuntimeError, OSError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise HarnessError(f"{path}: not a checkpoint, or a damaged one ({type(error).__name__}); {remedy}") from None
+    if found != recipe:
+        raise HarnessError(f"{path}: was made by other settings; {remedy}.\n  there: {found}\n  now:   {recipe}")
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
     log.info("%s: continues at step %d", folder.name, state["step"])

@@ -73,6 +73,7 @@ class TrainingSet:
         if not (folder / "manifest.json").exists():
             raise HarnessError(f"{folder}: no finished training set (manifest.json is missing); render it again")
         self.manifest = read_json(folder / "manifest.json")
+        self.name = folder.name
         self.arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
         self.template = template
         self.subjects, self.views = self.arrays["images"].shape[:2]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from harness.errors import HarnessError
 from harness.files import digest, digest_files, write_json
 from harness.geometry.alignment import fit_similarity
 from harness.geometry.crop import square_of_sphere
@@ -19,7 +20,7 @@ from harness.heads.head import Head
 from harness.samples import Camera
 from harness.synthesis.cameras import orbit_camera
 from harness.synthesis.render import render
-from harness.synthesis.subject import random_subject, stream
+from harness.synthesis.subject import MIRROR_SEEDS, random_subject, stream
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -47,6 +48,14 @@ class PictureSettings:
     neutral: float = 0.3
     first_seed: int = 0
     processes: int = 2
+
+    def __post_init__(self) -> None:
+        last = self.first_seed + self.subjects - 1
+        if self.first_seed < 0 or last >= MIRROR_SEEDS:
+            raise HarnessError(
+                f"pictures: seeds {self.first_seed} to {last}, expected 0 to {MIRROR_SEEDS - 1}; later ones are the "
+                "mirrors' subjects, which nothing may train on: lower first_seed or subjects"
+            )
 
 
 def crop_centre(head: Head) -> Array:

@@ -1,5 +1,6 @@
 """The training loop: an interrupted run ends with the same weights, exports come back."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,24 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     resumed = _train(tmp_path / "parts")
     assert torch.equal(whole.weight, resumed.weight)
     assert torch.equal(whole.bias, resumed.bias)
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    _train(tmp_path)
+    net = nn.Linear(4, 3)
+    schedule = Schedule(steps=150, learning_rate=0.1)
+    for changed, recipe in ((replace(schedule, steps=151), None), (schedule, "another")):
+        with pytest.raises(HarnessError, match=f"{tmp_path}.*other settings.*delete"):
+            fit(net, lambda _: {"fit": net.weight.sum()}, changed, tmp_path, recipe=recipe)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: bytes | None) -> None:
+    _train(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:500] if damage is None else damage)
+    with pytest.raises(HarnessError, match=r"checkpoint.pt.*damaged.*delete"):
+        _train(tmp_path)
 
 
 def test_it_learns(tmp_path: Path) -> None:

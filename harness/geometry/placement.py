@@ -39,10 +39,11 @@ class Sightings:
 
 def rotation_exponential(vector: Tensor) -> Tensor:
     """(B, 3) axis-angle -> (B, 3, 3) rotations."""
-    return torch.linalg.matrix_exp(_cross_matrix(vector))
+    return torch.linalg.matrix_exp(cross_matrix(vector))
 
 
-def _cross_matrix(v: Tensor) -> Tensor:
+def cross_matrix(v: Tensor) -> Tensor:
+    """(..., 3) -> (..., 3, 3) matrices whose products with vectors are the cross products of `v` with these."""
     zero = torch.zeros_like(v[..., 0])
     rows = (zero, -v[..., 2], v[..., 1], v[..., 2], zero, -v[..., 0], -v[..., 1], v[..., 0], zero)
     return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
@@ -119,7 +120,7 @@ def pose_derivatives(model: Tensor, seen: Sightings, pose: Pose) -> tuple[Tensor
     pixel = image[..., :2] / depth[..., None]
     camera = seen.projection[:, :, None, :, :3]
     by_world = (camera[..., :2, :] - pixel[..., None] * camera[..., 2:, :]) / depth[..., None, None]
-    return by_world @ -_cross_matrix(turned)[:, None], by_world
+    return by_world @ -cross_matrix(turned)[:, None], by_world
 
 
 def facing_pose(model: Tensor, seen: Sightings, view: int) -> Pose:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.methods.glvd.network import GLVD, MINI
 from harness.methods.lvd.descents import descent_losses, on_the_way
-from harness.methods.lvd.training import Lesson, TrainingSettings, prepare, start_network, train_descent
+from harness.methods.lvd.training import Lesson, TrainingSettings, begin, train_descent
 
 __all__: Sequence[str] = ("TrainingSettings", "train")
 
@@ -28,19 +28,16 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     Returns:
         The path of the weights.
     """
-    shop = prepare(settings, folder, device)
-    torch.manual_seed(settings.schedule.seed)
-    net = GLVD(MINI, len(shop.head.template)).to(device)
-    start_network(net, shop)
+    net, shop = begin(lambda vertices: GLVD(MINI, vertices), settings, folder, device)
 
-    def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(lesson: Lesson) -> dict[str, Tensor]:
         batch = lesson.batch
         vertex, keypoint = net.encode(
             batch.images, lesson.seen.heat_maps, lesson.projection, batch.rotation, lesson.clues
         )
-        start = on_the_way(batch.landmarks, lesson.keypoints, generator)
+        start = on_the_way(batch.landmarks, lesson.keypoints, lesson.generator)
         step = net.keypoint_step(keypoint, start, lesson.keypoints)
-        own = (torch.rand((len(start), 1, 1), generator=generator) < OWN_KEYPOINTS).to(device)
+        own = (torch.rand((len(start), 1, 1), generator=lesson.generator) < OWN_KEYPOINTS).to(device)
         guides = torch.where(own, (start + step).detach(), start)
         moved = net.vertex_step(vertex, lesson.points, lesson.ids, lesson.start, guides)
         keypoints = descent_losses(step, batch.landmarks - start, batch.landmarks)

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from harness.geometry.placement import Pose, Sightings, refine_pose, rotation_exponential
-from harness.methods.lvd.fitting import StartingHead
+from harness.methods.lvd.fitting import Place, StartingHead
 from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from harness.training_data import Batch
 
 NOISE = (0.5, 2.0, 6.0, 15.0)  # millimetres
-LEAST_SPREAD = 0.5  # pixels: no landmark is trusted more than this
+LEAST_SPREAD = 0.25  # pixels: no landmark is trusted more than this
+BALL_CENTRE = (0.0, -10.0, 30.0)  # in the head's frame: where the scene's ball is expected to be centred
+BALL_DEVIATION = 20.0  # millimetres per coordinate: it goes by the whole scan, with hair and neck, or by hand
 LARGEST_OFFSET = 30.0  # millimetres: offsets are learnt up to this size per coordinate, as published
 
 
@@ -25,11 +27,13 @@ class Disturbance:
         share: of the samples whose pose is disturbed.
         turn: standard deviation of that in degrees.
         shift: and in millimetres.
+        scene: share of the samples for which the centre of the scene's ball is known.
     """
 
     share: float = 0.15
     turn: float = 5.0
     shift: float = 8.0
+    scene: float = 0.5
 
 
 @torch.no_grad()
@@ -49,12 +53,21 @@ def placed(
     sightings = Sightings(batch.projection, (seen.points + 1) * half, spread)
     start = Pose(torch.eye(3).repeat(count, 1, 1).to(spread), torch.zeros(count, 3).to(spread))
     template = refine_pose(head.points.mean.expand(count, -1, -1), sightings, start, iterations=8)
-    pose, coefficients = head(sightings, template)
+    pose, coefficients = head(sightings, template, simulated_place(count, disturbance.scene, spread.device, generator))
     more = (torch.rand(count, 1, generator=generator) < disturbance.share).float()
     turn = torch.deg2rad(more * disturbance.turn * torch.randn((count, 3), generator=generator)).to(spread)
     shift = (more * disturbance.shift * torch.randn((count, 3), generator=generator)).to(spread)
     moved = in_frame(batch, Pose(rotation_exponential(turn) @ pose.rotation, pose.translation + shift))
     return (moved if views > 1 else without_depth(moved, head.landmarks(coefficients))), coefficients
+
+
+def simulated_place(count: int, share: float, device: torch.device, generator: torch.Generator) -> Place:
+    """Where the scene's ball says that heads in their own frames are, for that share of `count` subjects."""
+    centre = torch.tensor(BALL_CENTRE)
+    world = centre + BALL_DEVIATION * torch.randn((count, 3), generator=generator)
+    known = torch.rand(count, generator=generator) < share
+    deviation = torch.where(known, BALL_DEVIATION, torch.inf)
+    return Place(centre.to(device), world.to(device), deviation.to(device))
 
 
 def without_depth(batch: Batch, landmarks: Tensor) -> Batch:

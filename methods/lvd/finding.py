@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ from torch import Tensor
 from harness.geometry.crop import Square, square_of_box, square_of_mask, square_of_sphere
 from harness.geometry.placement import Pose, Sightings, facing_pose, find_pose, residuals
 from harness.heads.head import Head
-from harness.methods.lvd.descents import LEAST_SPREAD, normalised_projection
-from harness.methods.lvd.fitting import StartingHead
+from harness.methods.lvd.descents import BALL_CENTRE, BALL_DEVIATION, LEAST_SPREAD, normalised_projection
+from harness.methods.lvd.fitting import Place, StartingHead
 from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from harness.methods.lvd.network import landmark_clues
 from harness.samples import Camera, View
@@ -53,6 +53,7 @@ class Placed:
     Attributes:
         sightings: the landmarks in the crops; projections from the head frame.
         pose: head frame -> world.
+        place: what the scene's ball says about it, in the head's frame; None without one.
         images: (1, n, 4, S, S) network input.
         projection: (1, n, 3, 4) head frame -> homogeneous coordinates in [-1, 1].
         rotation: (1, n, 3, 3) head frame -> camera.
@@ -64,6 +65,7 @@ class Placed:
 
     sightings: Sightings
     pose: Pose
+    place: Place | None
     images: Tensor
     projection: Tensor
     rotation: Tensor
@@ -121,6 +123,15 @@ def crop_input(picture: Picture, square: Square, size: int) -> Tensor:
     return normalise(colour[None], mask[None])[0]
 
 
+def _place(pictures: Sequence[Picture]) -> Place | None:
+    """Where the head is by the scene's ball; its radius is not used, a data set may choose that by the head's size."""
+    centres = [p.view.scene[:3, 3] for p in pictures if p.view.scene is not None and p.view.camera is not None]
+    if not centres:
+        return None
+    world = torch.from_numpy(np.mean(centres, axis=0, keepdims=True))
+    return Place(torch.tensor(BALL_CENTRE).double(), world, torch.tensor([BALL_DEVIATION]).double())
+
+
 def _projection(pictures: Sequence[Picture], squares: Sequence[Square], size: int) -> Tensor:
     """(n, 3, 4) world -> pixels of the crops."""
     matrices = [s.matrix(size) @ p.camera.projection for p, s in zip(pictures, squares, strict=True)]
@@ -152,7 +163,10 @@ class HeadFinder:
             seen = self._look(pictures, squares, jitters)
             pose = self._pose(pictures, squares, seen)
         sightings = self._sightings(pictures, squares, seen)
-        pose, coefficients = self.start(sightings, pose)
+        place = _place(pictures)
+        pose, coefficients = self.start(sightings, pose, place)
+        if place is not None:
+            place = replace(place, world=((place.world - pose.translation)[:, None] @ pose.rotation)[:, 0])
         to_head = pose.matrix()
         placed = Sightings(sightings.projection @ to_head[:, None], sightings.points, sightings.spread)
         projection = normalised_projection(_projection(pictures, squares, self.size) @ to_head, self.size).float()[None]
@@ -161,7 +175,7 @@ class HeadFinder:
         clues = landmark_clues(seen.points[None], seen.spread[None], projection, self.start.points.mean.float())
         start, keypoints = self.start.vertices(coefficients).float(), self.start.landmarks(coefficients).float()
         values = (images[None], projection, rotation.float()[None], seen.heat_maps[None], clues, start, keypoints)
-        return Placed(placed, pose, *(x.to(self.device) for x in values))
+        return Placed(placed, pose, place, *(x.to(self.device) for x in values))
 
     def _look(
         self, pictures: Sequence[Picture], squares: Sequence[Square], jitters: Sequence[Jitter] = ((0.0, 0.0, 1.0),)

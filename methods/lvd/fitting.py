@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from harness.geometry.placement import Pose, Sightings, pose_derivatives, residuals, rotation_exponential
+from harness.geometry.placement import (
+    Pose,
+    Sightings,
+    cross_matrix,
+    pose_derivatives,
+    residuals,
+    rotation_exponential,
+)
 from harness.heads.head import Head
 from harness.methods.lvd.modes import Modes, modes_of, principal_modes
 
 # Landmarks of one face err together, so each counts as if its error were larger; chosen on held-out synthetic subjects.
-START_INFLATION = 3.0
-FIT_INFLATION = 2.0
+START_INFLATION = 1.5
+FIT_INFLATION = 1.5
 LOSS_WIDTH = 3.0  # of the Cauchy loss, in units of that error
 
 
@@ -34,8 +41,37 @@ class LinearPoints:
     precision: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a point of the head roughly is, for a batch of subjects.
+
+    Attributes:
+        point: (3,) in the head's frame.
+        world: (B, 3) millimetres.
+        deviation: (B,) millimetres per coordinate; infinite where nothing is known.
+    """
+
+    point: Tensor
+    world: Tensor
+    deviation: Tensor
+
+    def normal_equations(self, pose: Pose) -> tuple[Tensor, Tensor]:
+        """What it adds to the matrix (B, 6, 6) and the gradient (B, 6, 1) over a turn and a shift of the head."""
+        turned = torch.einsum("bij,j->bi", pose.rotation, self.point)
+        shift = torch.eye(3).to(turned).expand(len(turned), 3, 3)
+        jacobian = torch.cat([-cross_matrix(turned), shift], dim=-1) / self.deviation[:, None, None]
+        error = (turned + pose.translation - self.world) / self.deviation[:, None]
+        return jacobian.mT @ jacobian, jacobian.mT @ error[..., None]
+
+
 def fit_landmarks(
-    points: LinearPoints, seen: Sightings, pose: Pose, expected: Tensor, inflation: float, iterations: int = 6
+    points: LinearPoints,
+    seen: Sightings,
+    pose: Pose,
+    expected: Tensor,
+    inflation: float,
+    place: Place | None = None,
+    iterations: int = 6,
 ) -> tuple[Pose, Tensor]:
     """Pose and coefficients of a batch that explain the landmarks of the views best (Gauss-Newton, Cauchy loss).
 
@@ -45,6 +81,7 @@ def fit_landmarks(
         pose: to start from.
         expected: (B, M) the prior's mean, to start from.
         inflation: factor on the landmarks' expected errors.
+        place: what is known of the pose beside them.
         iterations: how many.
     """
     seen = Sightings(seen.projection, seen.points, seen.spread * inflation)
@@ -63,7 +100,12 @@ def fit_landmarks(
         weighted = (jacobian * weight[..., None, None]).flatten(1, 3).mT
         change = torch.cat([expected.new_zeros(count, 6), coefficients - expected], dim=1)
         gradient = weighted @ error.flatten(1)[..., None] + prior @ change[..., None]
-        step = torch.linalg.solve_ex(weighted @ jacobian.flatten(1, 3) + prior, -gradient)[0][..., 0].nan_to_num()
+        hessian = weighted @ jacobian.flatten(1, 3) + prior
+        if place is not None:
+            more, slope = place.normal_equations(pose)
+            hessian[:, :6, :6] += more
+            gradient[:, :6] += slope
+        step = torch.linalg.solve_ex(hessian, -gradient)[0][..., 0].nan_to_num()
         pose = Pose(rotation_exponential(step[:, :3]) @ pose.rotation, pose.translation + step[:, 3:6])
         coefficients = coefficients + step[:, 6:]
     return pose, coefficients
@@ -90,10 +132,10 @@ class StartingHead:
         self.points = LinearPoints(*(x.to(device, dtype) for x in (points.mean, points.basis, points.precision)))
         return self
 
-    def __call__(self, seen: Sightings, pose: Pose) -> tuple[Pose, Tensor]:
+    def __call__(self, seen: Sightings, pose: Pose, place: Place | None = None) -> tuple[Pose, Tensor]:
         """Pose and coefficients (B, count), from a pose of the template."""
         expected = pose.translation.new_zeros(len(pose.translation), len(self.basis))
-        return fit_landmarks(self.points, seen, pose, expected, START_INFLATION)
+        return fit_landmarks(self.points, seen, pose, expected, START_INFLATION, place)
 
     def vertices(self, coefficients: Tensor, ids: Tensor | None = None) -> Tensor:
         """(B, V, 3) in the head's frame, or those of the vertices `ids`."""
@@ -141,17 +183,18 @@ class HeadFitter:
         """(V, 3) vertices of the head with these coefficients."""
         return self.template + (self.basis @ coefficients).view_as(self.template)
 
-    def fit_views(self, start: HeadFit, seen: Sightings) -> HeadFit:
+    def fit_views(self, start: HeadFit, seen: Sightings, place: Place | None = None) -> HeadFit:
         """Fits the landmarks of the views, with a fitted mesh and its precision as the prior.
 
         Args:
             start: from `fit_mesh`; near its optimum the misfit to that mesh is quadratic in the coefficients.
             seen: of one subject (B = 1), projections from the frame of `start`.
+            place: of the head in that frame.
         """
         rotation, translation = _rigid(self.shaped(start.coefficients), start.vertices)
         points = LinearPoints(self.landmarks, self.landmark_basis, self.precision)
         pose = Pose(rotation[None], translation[None])
-        pose, found = fit_landmarks(points, seen, pose, start.coefficients[None], FIT_INFLATION)
+        pose, found = fit_landmarks(points, seen, pose, start.coefficients[None], FIT_INFLATION, place)
         return HeadFit(self.shaped(found[0]) @ pose.rotation[0].T + pose.translation[0], found[0])
 
 

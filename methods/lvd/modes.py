@@ -10,7 +10,8 @@ from torch import Tensor
 from harness.files import digest
 from harness.heads.head import Head
 
-POSE_DEVIATION = 0.1  # radians, of a joint's rotation
+EXPRESSION_DEVIATION = 0.2  # of a coefficient: few of them act at once, and most faces are nearly neutral
+POSE_DEVIATION = 0.03  # radians, of a joint's rotation
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +20,7 @@ class Modes:
 
     Attributes:
         template: (V, 3) millimetres.
-        basis: (M, V, 3) millimetres per unit of identity, then expression, then joint rotation.
+        basis: (M, V, 3) millimetres per standard deviation of identity, then expression, then joint rotation.
         counts: how many modes of each kind, in that order.
     """
 
@@ -30,7 +31,7 @@ class Modes:
     def parameters(self, coefficients: Tensor) -> dict[str, Tensor]:
         """(M,) coefficients -> shape (S,), expression (E,), pose (3 (J - 1),) axis-angle of all joints but one."""
         shape, expression, pose = coefficients.split(self.counts)
-        return {"shape": shape, "expression": expression, "pose": pose * POSE_DEVIATION}
+        return {"shape": shape, "expression": expression * EXPRESSION_DEVIATION, "pose": pose * POSE_DEVIATION}
 
 
 def modes_of(head: Head) -> Modes:
@@ -44,7 +45,7 @@ def modes_of(head: Head) -> Modes:
     if count:
         posed = head.vertices(head.template.new_zeros(2 * count, 0), None, pose.to(head.template))
         turned = (posed[:count] - posed[count:]) / 2
-    basis = torch.cat([head.shape_basis, head.expression_basis, turned])
+    basis = torch.cat([head.shape_basis, EXPRESSION_DEVIATION * head.expression_basis, turned])
     return Modes(head.template, basis, (len(head.shape_basis), len(head.expression_basis), count))
 
 

@@ -20,7 +20,6 @@ POINT_SCALE = 50.0  # points enter the network divided by this
 CLUES = 3 * 68
 CLUE_SCALE = 0.04  # of a crop's half side: a usual difference of a landmark from the placed template's
 TRUSTED_SPREAD = 0.02  # likewise: a landmark whose expected error is below this counts in full
-ORTHOGRAPHIC = ((1 / 102.4, 0, 0, 0), (0, -1 / 102.4, 0, 0), (0, 0, 0, 1))  # the paper's camera, point -> [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -216,11 +215,6 @@ class LVD(nn.Module):
     def encode(self, images: Tensor, projection: Tensor, rotation: Tensor, clues: Tensor) -> Features:
         """See `encode`."""
         return encode(self.image_filter, self.view_code, images, projection, rotation, clues)
-
-    def orthographic(self, images: Tensor) -> Features:
-        """(B, C, H, W) images under the paper's camera -> Features with one view each."""
-        projection = images.new_tensor(ORTHOGRAPHIC).expand(len(images), 1, 3, 4)
-        return encode(self.image_filter, None, images[:, None], projection, projection, projection)
 
     def hidden(self, features: Features, points: Tensor) -> Tensor:
         """(B, P, 3) points -> (B, P, hidden) values of the second hidden layer."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ class TrainingSettings:
     Attributes:
         pictures: what is rendered; both methods train on the same pictures.
         landmarks: training of the landmark network, which both methods share.
-        schedule: of the descent network.
+        schedule: of the descent network; LVD and GLVD take the same number of steps.
         images: per step; a step sees either so many subjects once or fewer subjects three times.
         points: vertices per step.
         threads: of the computation on a CPU.
@@ -93,6 +94,7 @@ class Lesson:
         keypoints: (B, 68, 3) where that of the landmarks begins.
         points: (B, P, 3) somewhere on their way.
         truth: (B, P, 3) where they belong.
+        generator: of what else is random in the step.
     """
 
     batch: Batch
@@ -104,9 +106,10 @@ class Lesson:
     keypoints: Tensor
     points: Tensor
     truth: Tensor
+    generator: torch.Generator
 
 
-Losses = Callable[[Lesson, torch.Generator], Mapping[str, Tensor]]
+Losses = Callable[[Lesson], Mapping[str, Tensor]]
 """Losses of a network."""
 
 
@@ -126,26 +129,41 @@ def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> W
     pictures = TrainingSet(render_training_set(settings.pictures, folder.parent / "pictures", head), head.template)
     torch.manual_seed(0)
     net = LandmarkNetwork().to(device)
-    for i, stage in enumerate(settings.landmarks.stages, start=1):
-        train_landmarks(net, pictures, stage, settings.landmarks.batch, folder.parent / f"landmarks{i}")
+    for i in range(1, 1 + len(settings.landmarks.stages)):
+        train_landmarks(net, pictures, settings.landmarks, i, folder.parent / f"landmarks{i}")
     return Workshop(head, pictures, net.eval().requires_grad_(False))
 
 
 def train_landmarks(
-    net: LandmarkNetwork, pictures: TrainingSet, stage: LandmarkStage, count: int, folder: Path
+    net: LandmarkNetwork, pictures: TrainingSet, settings: LandmarkSettings, number: int, folder: Path
 ) -> None:
-    """Trains `net` in place on batches of `count` single views; at once if `folder` holds the finished training."""
-    size, device = net.sizes.image, net.head.weight.device
+    """Trains `net` in place on single views in stage `number`; at once if `folder` holds the finished training."""
+    size, device, stage = net.sizes.image, net.head.weight.device, settings.stages[number - 1]
 
     def loss(generator: torch.Generator) -> dict[str, Tensor]:
-        batch = pictures.random_batch(count, 1, size, stage.augmentation, generator).to(device)
+        batch = pictures.random_batch(settings.batch, 1, size, stage.augmentation, generator).to(device)
         homogeneous = torch.cat([batch.landmarks, torch.ones_like(batch.landmarks[..., :1])], dim=-1)
         image = torch.einsum("bij,bkj->bki", normalised_projection(batch.projection[:, 0], size), homogeneous)
         found = net(batch.images[:, 0])
         truth = image[..., :2] / image[..., 2:]
         return {"landmarks": landmark_loss(found, truth)}
 
-    fit(net, loss, stage.schedule, folder)
+    recipe = (pictures.name, settings.stages[:number], settings.batch, net.sizes)
+    fit(net, loss, stage.schedule, folder, recipe=recipe)
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def begin(
+    build: Callable[[int], Network], settings: TrainingSettings, folder: Path, device: torch.device
+) -> tuple[Network, Workshop]:
+    """The network that `build` makes for the head's number of vertices, started, and what its training needs."""
+    shop = prepare(settings, folder, device)
+    torch.manual_seed(settings.schedule.seed)
+    net = build(len(shop.head.template)).to(device)
+    start_network(net, shop)
+    return net, shop
 
 
 def start_network(net: nn.Module, shop: Workshop) -> None:
@@ -187,7 +205,7 @@ def train_descent(
         truth = batch.vertices[:, ids]
         start, keypoints = head.vertices(coefficients, ids), head.landmarks(coefficients)
         points = on_the_way(truth, start, generator)
-        return losses(Lesson(batch, projection, seen, clues, ids, start, keypoints, points, truth), generator)
+        return losses(Lesson(batch, projection, seen, clues, ids, start, keypoints, points, truth, generator))
 
     def export(steps: int, seconds: float) -> None:
         metadata = {
@@ -201,7 +219,9 @@ def train_descent(
         }
         export_weights(nn.ModuleDict({"net": net, "landmarks": shop.landmarks}), path, metadata)
 
-    export(schedule.steps, fit(net, loss, schedule, folder, export))
+    recipe = (shop.pictures.name, settings.landmarks, settings.images, settings.points, settings.augmentation)
+    seconds = fit(net, loss, schedule, folder, export, (recipe, settings.disturbance, net.sizes))
+    export(schedule.steps, seconds)
     return path
 
 
@@ -216,12 +236,9 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     Returns:
         The path of the weights.
     """
-    shop = prepare(settings, folder, device)
-    torch.manual_seed(settings.schedule.seed)
-    net = LVD(MINI, len(shop.head.template)).to(device)
-    start_network(net, shop)
+    net, shop = begin(lambda vertices: LVD(MINI, vertices), settings, folder, device)
 
-    def losses(lesson: Lesson, generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(lesson: Lesson) -> dict[str, Tensor]:
         features = net.encode(lesson.batch.images, lesson.projection, lesson.batch.rotation, lesson.clues)
         offsets = net.field(features, lesson.points, lesson.ids, lesson.start)
         return descent_losses(-offsets, lesson.truth - lesson.points, lesson.truth)

@@ -1,5 +1,7 @@
 """What training simulates, and the fits to landmarks: frames agree, losses see what they should, truth comes back."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from harness.methods.lvd.descents import (
     placed,
     without_depth,
 )
-from harness.methods.lvd.fitting import HeadFitter, StartingHead
+from harness.methods.lvd.fitting import HeadFitter, Place, StartingHead
 from harness.methods.lvd.landmarks import Landmarks, landmark_loss
 from harness.training_data import Augmentation, Batch, cut, random_crops
 
@@ -74,6 +76,24 @@ def test_exact_landmarks_of_three_views_place_and_shape_the_head(starting: Start
     assert left < 0.2 * unexplained
     template = (moved.vertices - starting.template).norm(dim=-1).mean()
     assert (moved.vertices - starting.vertices(coefficients)).norm(dim=-1).mean() < 0.6 * template
+
+
+def test_a_known_place_tells_the_size_in_one_view(starting: StartingHead) -> None:
+    batch, _ = _batch(starting, 1)
+    larger = replace(batch, vertices=1.06 * batch.vertices, landmarks=1.06 * batch.landmarks)
+    half = (SIZE - 1) / 2
+    seen = _exact(larger)
+    sightings = Sightings(larger.projection, (seen.points + 1) * half, seen.spread * half)
+    pose = Pose(torch.eye(3).expand(2, 3, 3), torch.zeros(2, 3))
+    point = torch.tensor([0.0, 0, 20])
+    sizes, depths = [], []
+    for deviation in (torch.inf, 5.0):
+        place = Place(point, point.expand(2, 3), torch.full((2,), deviation))
+        found, coefficients = starting(sightings, pose, place)
+        depths.append(found.translation[:, 2].abs())
+        sizes.append((starting.vertices(coefficients) - larger.vertices).std(dim=1).norm(dim=1))
+    assert (depths[1] < 0.5 * depths[0]).all()
+    assert sizes[1].mean() < sizes[0].mean()
 
 
 def test_depth_of_a_single_view_is_taken_out(starting: StartingHead) -> None:

@@ -8,8 +8,9 @@ from types import ModuleType
 import pytest
 import torch
 
-from harness.methods.lvd.network import LVD, MINI, PAPER, Features, Sizes
+from harness.methods.lvd.network import LVD, MINI, PAPER, Features, Sizes, encode
 
+ORTHOGRAPHIC = ((1 / 102.4, 0, 0, 0), (0, -1 / 102.4, 0, 0), (0, 0, 0, 1))  # the paper's camera, point -> [-1, 1]
 REFERENCE = Path(__file__).resolve().parents[2] / "../shared/reference/networks"
 
 
@@ -37,7 +38,8 @@ def test_official_state_dict_gives_official_outputs(name: str, channels: int) ->
         keep = lambda _, __, out, stage=stage: results.__setitem__(stage, out.numpy())  # noqa: E731
         net.image_filter.get_submodule(module).register_forward_hook(keep)
     with torch.inference_mode():
-        features = net.orthographic(inputs["image"])
+        projection = torch.tensor(ORTHOGRAPHIC).expand(len(inputs["image"]), 1, 3, 4)
+        features = encode(net.image_filter, None, inputs["image"][:, None], projection, projection, projection)
         for s in range(4):
             results[f"feat{s}"] = features.maps[:, 0, 256 * s : 256 * (s + 1)].numpy()
         results["query"] = net.query(features, inputs["points"]).numpy()

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from harness.errors import HarnessError
 from harness.heads.procedural import procedural_head
 from harness.methods.glvd import training as glvd
 from harness.methods.glvd.adapter import Glvd
 from harness.methods.lvd import training as lvd
 from harness.methods.lvd.adapter import Lvd
 from harness.methods.lvd.descent import DescentAdapter
+from harness.synthesis.subject import MIRROR_SEEDS
 from harness.training import Schedule, read_weights
+from harness.training_pictures import PictureSettings
 
 SUBJECTS, VIEWS, SIZE = 3, 3, 48
 
@@ -66,6 +69,12 @@ def test_training_exports_and_resumes(
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
     adapter(weights=str(path)).load(cpu)
+
+
+def test_mirror_subjects_are_not_trained_on() -> None:
+    PictureSettings(subjects=10, first_seed=MIRROR_SEEDS - 10)
+    with pytest.raises(HarnessError, match="mirrors' subjects"):
+        PictureSettings(subjects=11, first_seed=MIRROR_SEEDS - 10)
 
 
 def _failing_after(step: Callable[..., None], calls: int) -> Callable[..., None]:
