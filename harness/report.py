@@ -27,8 +27,7 @@ def print_runs(folders: Sequence[RunFolder], console: Console | None = None) -> 
             groups.setdefault(key, []).append(summary)
     for (protocol_id, *_), summaries in groups.items():
         console.print(_title(protocol_id, summaries[0]), style="bold", soft_wrap=True)
-        for table in _tables(protocol_id, summaries, console):
-            console.print(table)
+        console.print(_table_that_fits(protocol_id, summaries, console))
         if any(row["evaluated"] < row["expected"] for s in summaries for row in s["rows"]):
             console.print("( ): the value that leaves failed samples out, as official programs do")
         console.print(escape(summaries[0]["meaning"][protocol_id]), style="dim")
@@ -46,36 +45,51 @@ def _title(protocol_id: str, summary: dict[str, Any]) -> str:
     return escape(f"{summary['bench']} · {rows[0]['protocol']} [{protocol_id}] · {units} · {data}")
 
 
-def _tables(protocol_id: str, summaries: Sequence[dict[str, Any]], console: Console) -> list[Table]:
-    """One table, or one per condition where its numbers would not fit beside each other."""
+def _table_that_fits(protocol_id: str, summaries: Sequence[dict[str, Any]], console: Console) -> Table:
+    """A row per run, or where its numbers would not fit beside each other, a row per run and condition."""
     rows = [[row for row in s["rows"] if row["protocol_id"] == protocol_id] for s in summaries]
-    whole = _table(summaries, rows)
-    if console.measure(whole, options=console.options.update(max_width=10_000)).minimum <= console.width:
-        return [whole]
-    conditions = list(dict.fromkeys(in_words(condition(row)) for group in rows for row in group))
-    parts = [[[row for row in group if in_words(condition(row)) == name] for group in rows] for name in conditions]
-    return [
-        _table([s for s, group in zip(summaries, part, strict=True) if group], [group for group in part if group])
-        for part in parts
-    ]
+    names = _names(summaries)
+    wide = _table(names, rows)
+    least = console.measure(wide, options=console.options.update(max_width=10_000)).minimum
+    if least + len(wide.columns) <= console.width:  # rich does not share the width out perfectly
+        return wide
+    parts = [(name, part) for name, group in zip(names, rows, strict=True) for part in _by_condition(group)]
+    order = list(dict.fromkeys(in_words(condition(row)) for group in rows for row in group))
+    parts.sort(key=lambda part: order.index(in_words(condition(part[1][0]))))
+    return _table([name for name, _ in parts], [part for _, part in parts], apart=True)
 
 
-def _table(summaries: Sequence[dict[str, Any]], rows: Sequence[Sequence[dict[str, Any]]]) -> Table:
+def _names(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """Names of the methods, with the run's identity where one has several runs."""
+    counts = Counter(summary["method"] for summary in summaries)
+    return [s["method"] if counts[s["method"]] == 1 else f"{s['method']} {s['identity'][:8]}" for s in summaries]
+
+
+def _by_condition(rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(in_words(condition(row)), []).append(row)
+    return list(groups.values())
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], apart: bool = False) -> Table:
+    """One line per element of `rows`; `apart`: each is of one condition, which gets a column of its own."""
     table = Table()
     table.add_column("method")
+    conditions = list(dict.fromkeys(key for group in rows for key in condition(group[0]))) if apart else []
+    for name in conditions:
+        table.add_column(name)
     units = {row["unit"] for group in rows for row in group}
-    headings = list(dict.fromkeys(_heading(row, units) for group in rows for row in group))
+    headings = list(dict.fromkeys(_heading(row, units, apart) for group in rows for row in group))
     for heading in headings:
         table.add_column(heading, justify="right")
-    table.add_column("coverage", justify="right")
-    names = Counter(summary["method"] for summary in summaries)
-    for summary, group in zip(summaries, rows, strict=True):
-        cells = {_heading(row, units): _cell(row) for row in group}
+    table.add_column("coverage", justify="right", min_width=len("coverage"))
+    for name, group in zip(names, rows, strict=True):
+        cells = {_heading(row, units, apart): _cell(row) for row in group}
         if len(cells) < len(group):
-            raise HarnessError(f"run {summary['identity']}: two numbers under one heading; {list(cells)}")
-        several = names[summary["method"]] > 1
-        name = f"{summary['method']} {summary['identity'][:8]}" if several else summary["method"]
-        table.add_row(name, *(cells.get(heading, "") for heading in headings), _coverage(group))
+            raise HarnessError(f"{name}: two numbers under one heading; {list(cells)}")
+        here = [str(condition(group[0]).get(key, "")) for key in conditions]
+        table.add_row(name, *here, *(cells.get(heading, "") for heading in headings), _coverage(group))
     return table
 
 
@@ -86,9 +100,9 @@ def _coverage(rows: Sequence[dict[str, Any]]) -> str:
     return f"{sum(row['evaluated'] for row in parts)}/{sum(row['expected'] for row in parts)}"
 
 
-def _heading(row: dict[str, Any], units: set[str]) -> str:
+def _heading(row: dict[str, Any], units: set[str], apart: bool) -> str:
     unit = f"[{row['unit']}]" if len(units) > 1 else ""
-    return " ".join(filter(None, (row["column"], unit, in_words(condition(row)))))
+    return " ".join(filter(None, (row["column"], unit, "" if apart else in_words(condition(row)))))
 
 
 def _cell(row: dict[str, Any]) -> str:

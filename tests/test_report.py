@@ -68,3 +68,26 @@ def test_two_runs_of_one_method_can_be_told_apart():
 
 def test_any_condition_is_named():
     assert "face challenge selfie" in " ".join(printed(Summary(challenge="selfie")).split())
+
+
+def test_what_does_not_fit_beside_each_other_stands_below():
+    run = Summary("glvd", challenge="all")
+    (row,) = run.summary()["rows"]
+    names = ("all", "neutral", "expressions", "occlusions", "selfie")
+    run.summary()["rows"] = [
+        {**row, "challenge": name, "column": column, "value": len(name) + len(column) / 100}
+        for name in names
+        for column in ("median", "mean", "std", "another")
+    ]
+    lines = printed(run).splitlines()
+    assert sum("glvd" in line for line in lines) == len(names)
+    (selfie,) = (line for line in lines if "selfie" in line)
+    assert [cell.strip() for cell in selfie.split("│")[1:-1]] == [
+        "glvd",
+        "selfie",
+        "6.06",
+        "6.04",
+        "6.03",
+        "6.07",
+        "4/4",
+    ]
