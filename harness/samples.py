@@ -286,6 +286,8 @@ class Prediction:
 
     def in_millimetres(self, unit: str) -> Prediction:
         """The same answer, given in `unit`, with its 3D lengths in millimetres."""
+        if unit == self.source_unit == "mm":
+            return self
         factor = MILLIMETRES_PER[unit]
         lengths = ("vertices", "landmarks", "neutral_vertices", "neutral_landmarks")
         scaled = {k: getattr(self, k) * factor for k in lengths if getattr(self, k) is not None}
