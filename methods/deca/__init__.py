@@ -1,0 +1,1 @@
+"""DECA (Feng et al., SIGGRAPH 2021)."""

@@ -1,0 +1,1 @@
+"""EMOCA (Danecek et al., CVPR 2022)."""

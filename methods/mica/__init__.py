@@ -1,0 +1,1 @@
+"""MICA (Zielonka et al., ECCV 2022)."""

@@ -1,0 +1,1 @@
+"""Network parts that several methods use: backbones and generators, without torchvision and timm."""

@@ -1,0 +1,1 @@
+"""What the regressors of FLAME share: crops, codes, decoding, losses."""

@@ -1,0 +1,34 @@
+"""What a regressor reads from a crop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Coefficients of a head and of its picture for a batch of B crops.
+
+    Attributes:
+        shape: (B, S) identity.
+        expression: (B, E), or None of a method that reads identity alone (MICA).
+        turn: (B, 3) axis-angle radians of the whole head about its first joint; None as above.
+        jaw: (B, 3) axis-angle radians of the jaw joint; None as above.
+        camera: (B, 3) scale, tx, ty of the weak-perspective camera, whose lengths are metres; None as above.
+        eyelids: (B, 2) how far the left and the right lid are closed, 0..1 (SMIRK, TEASER).
+        texture: (B, T) albedo coefficients (DECA, EMOCA).
+        light: (B, 9, 3) spherical harmonics per colour (DECA, EMOCA).
+        tokens: (B, 4, D) appearance tokens (TEASER).
+    """
+
+    shape: Tensor
+    expression: Tensor | None = None
+    turn: Tensor | None = None
+    jaw: Tensor | None = None
+    camera: Tensor | None = None
+    eyelids: Tensor | None = None
+    texture: Tensor | None = None
+    light: Tensor | None = None
+    tokens: Tensor | None = None

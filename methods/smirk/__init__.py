@@ -1,0 +1,1 @@
+"""SMIRK (Retsinas et al., CVPR 2024)."""

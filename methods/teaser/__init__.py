@@ -1,0 +1,1 @@
+"""TEASER (Liu et al., ICLR 2025)."""
