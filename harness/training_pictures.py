@@ -20,7 +20,7 @@ from harness.heads.head import Head
 from harness.samples import Camera
 from harness.synthesis.cameras import orbit_camera
 from harness.synthesis.render import render
-from harness.synthesis.subject import MIRROR_SEEDS, random_subject, stream
+from harness.synthesis.subject import MIRROR_SEEDS, random_codes, random_subject, stream
 
 log = logging.getLogger(__name__)
 Array = NDArray[np.float64]
@@ -119,8 +119,8 @@ def _subject(settings: PictureSettings, index: int) -> tuple[int, dict[str, NDAr
 
     head = procedural_head()
     seed = settings.first_seed + index
-    rng = stream(seed, 100)
-    subject = random_subject(seed, head, expression=bool(rng.random() >= settings.neutral))
+    rng, expression = _chance(settings, seed)
+    subject = random_subject(seed, head, expression=expression)
     template = head.landmarks(head.template[None])[0].double().numpy()
     place = fit_similarity(template, subject.landmarks, scale="none")
     to_world = np.eye(4)
@@ -145,6 +145,21 @@ def _subject(settings: PictureSettings, index: int) -> tuple[int, dict[str, NDAr
         "landmarks": (subject.landmarks - place.translation) @ place.rotation,
         "offsets": local - head.template.double().numpy(),
     }
+
+
+def _chance(settings: PictureSettings, seed: int) -> tuple[np.random.Generator, bool]:
+    """What the pictures of a subject are drawn with, and whether the face has an expression."""
+    rng = stream(seed, 100)
+    return rng, bool(rng.random() >= settings.neutral)
+
+
+def codes_of_training_set(settings: PictureSettings, head: Head) -> tuple[Array, Array, Array]:
+    """The coefficients behind the pictures: (N, S) identity, (N, E) expression, (N, J, 3) joints, axis-angle."""
+    seeds = range(settings.first_seed, settings.first_seed + settings.subjects)
+    shapes, expressions, poses = zip(
+        *(random_codes(seed, head, _chance(settings, seed)[1]) for seed in seeds), strict=True
+    )
+    return np.stack(shapes), np.stack(expressions), np.stack(poses)
 
 
 def _camera(rng: np.random.Generator, centre: Array, size: int, frontal: bool) -> Camera:

@@ -173,13 +173,9 @@ def random_subject(
         raise ContractError(f"subject: seed {seed} (expected >= 0), hair {hair!r} (expected {', '.join(STYLES)})")
     model = _default_head() if head is None else head
     passing = (moment,) if moment else ()
-    shape = np.clip(stream(seed, _SHAPE).standard_normal(len(model.shape_names)), -2.5, 2.5)
+    shape, weights, pose = random_codes(seed, model, expression, moment)
     rest = _posed(model, shape, None, None)
     rest_landmarks = _landmarks(model, rest)
-    pose = np.zeros((len(model.joint_names), 3))
-    weights = np.zeros(len(model.expression_names))
-    if expression:
-        weights, pose = _random_expression(stream(seed, _EXPRESSION, *passing), model)
     vertices = _posed(model, shape, weights, pose) if expression else rest
     frame = fit_frame(RayCaster(rest, model.faces), _ears(model), rest, rest_landmarks)
     hair_rng, clothes_rng = stream(seed, _HAIR), stream(seed, _CLOTHES)
@@ -201,6 +197,14 @@ def random_subject(
         hairline=_without_ears(model, grown.hairline(frame, rest)),
         surfaces=(*grown.surfaces, torso, *hidden),
     )
+
+
+def random_codes(seed: int, head: Head, expression: bool = True, moment: int = 0) -> tuple[Array, Array, Array]:
+    """The coefficients of `random_subject` with the same arguments, at no cost: (S,), (E,) and (J, 3) axis-angle."""
+    shape = np.clip(stream(seed, _SHAPE).standard_normal(len(head.shape_names)), -2.5, 2.5)
+    if not expression:
+        return shape, np.zeros(len(head.expression_names)), np.zeros((len(head.joint_names), 3))
+    return shape, *_random_expression(stream(seed, _EXPRESSION, *((moment,) if moment else ())), head)
 
 
 def _default_head() -> Head:

@@ -1,0 +1,182 @@
+"""Batches for training regressors: crops as the methods cut them, with the exact truth of rendered subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.heads.head import Head
+from harness.training_data import TrainingSet, cut, vary_colour
+from harness.training_pictures import PictureSettings, codes_of_training_set, render_training_set
+
+
+@dataclass(frozen=True)
+class CropVariation:
+    """How crops around the box of the 68 landmarks vary.
+
+    Attributes:
+        scale: smallest and largest side, in mean sides of the box (0.1 of the methods' specification: 1.25 * 1.1 for a
+            box of landmarks, 1.6 for the larger boxes of a data set).
+        shift: largest shift, in sides of the crop.
+        upward: largest further shift upwards: boxes of detectors hold some of the forehead.
+        roll: largest turn, degrees.
+        colour: as in `harness.training_data.Augmentation`.
+    """
+
+    scale: tuple[float, float] = (1.25, 1.9)
+    shift: float = 0.05
+    upward: float = 0.08
+    roll: float = 12.0
+    colour: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """B subjects with n crops each; N = B * n, the crops of a subject follow one another.
+
+    Attributes:
+        images: (N, 3, S, S) RGB in 0..1, with background.
+        masks: (N, 1, S, S) true on the subject, hair included.
+        landmarks: (N, 68, 2) in [-1, 1] of the crop, y down; (-1, -1) is the centre of the first pixel.
+        shape: (N, S), expression: (N, E), jaw: (N, 3) the codes behind the pictures.
+    """
+
+    images: Tensor
+    masks: Tensor
+    landmarks: Tensor
+    shape: Tensor
+    expression: Tensor
+    jaw: Tensor
+
+    def to(self, device: torch.device | str) -> Lesson:
+        """The same on another device."""
+        return Lesson(*(getattr(self, f.name).to(device) for f in fields(self)))
+
+
+ARCFACE_SIZE = 112
+ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+
+
+def five_points(landmarks: Tensor) -> Tensor:
+    """(N, 68, 2) -> (N, 5, 2) the middle of either eye, the tip of the nose, the corners of the mouth."""
+    eyes = [landmarks[:, first : first + 6].mean(dim=1) for first in (36, 42)]
+    return torch.stack([*eyes, landmarks[:, 30], landmarks[:, 48], landmarks[:, 54]], dim=1)
+
+
+Squares = Callable[[Tensor, int, CropVariation, torch.Generator], Tensor]
+"""(N, 68, 2) landmarks in pixels, side of the crops -> (N, 3, 3) image to crop pixels."""
+
+
+class Material:
+    """The rendered subjects with their codes; renders those that are missing.
+
+    Args:
+        settings: what is rendered.
+        folder: where to.
+        head: the model that is drawn.
+    """
+
+    def __init__(self, settings: PictureSettings, folder: Path, head: Head) -> None:
+        self.pictures = TrainingSet(render_training_set(settings, folder, head), head.template)
+        shape, expression, pose = codes_of_training_set(settings, head)
+        jaw = pose[:, head.joint_names.index("jaw")]
+        self.codes = [torch.from_numpy(x.astype(np.float32)) for x in (shape, expression, jaw)]
+
+    @property
+    def name(self) -> str:
+        """Another one for other pictures."""
+        return self.pictures.name
+
+    def lesson(
+        self,
+        subjects: int,
+        views: int,
+        size: int,
+        variation: CropVariation,
+        generator: torch.Generator,
+        squares: Squares,
+    ) -> Lesson:
+        """Random subjects with `views` random pictures each; the near-frontal one is three times as likely."""
+        chosen = torch.randint(len(self.pictures), (subjects,), generator=generator)
+        weights = torch.ones(subjects, self.pictures.views)
+        weights[:, 0] = 3
+        picked = torch.multinomial(weights, views, generator=generator)
+        return self.crops(chosen, picked, size, variation, generator, squares)
+
+    def crops(
+        self,
+        subjects: Tensor,
+        views: Tensor,
+        size: int,
+        variation: CropVariation,
+        generator: torch.Generator,
+        squares: Squares,
+    ) -> Lesson:
+        """The pictures (B, n) of subjects (B,), cropped to `size` by `squares`."""
+        arrays, rows, columns = self.pictures.arrays, subjects.numpy()[:, None], views.numpy()
+        pictures = torch.from_numpy(arrays["images"][rows, columns]).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
+        projection = torch.from_numpy(arrays["projection"][rows, columns]).float()
+        points = torch.from_numpy(arrays["landmarks"][subjects.numpy()].astype(np.float32))
+        seen = torch.einsum("bnij,bkj->bnki", projection[..., :3], points) + projection[..., None, :, 3]
+        pixels = (seen[..., :2] / seen[..., 2:]).flatten(0, 1)
+        to_crop = squares(pixels, size, variation, generator)
+        cropped = cut(pictures, to_crop, size)
+        moved = torch.einsum("nij,nkj->nki", to_crop[:, :2, :2], pixels) + to_crop[:, None, :2, 2]
+        return Lesson(
+            vary_colour(cropped[:, :3], variation.colour, generator).contiguous(memory_format=torch.channels_last),
+            cropped[:, 3:] > 0.5,
+            moved * (2 / (size - 1)) - 1,
+            *(codes[subjects].repeat_interleave(views.shape[1], dim=0) for codes in self.codes),
+        )
+
+
+def random_squares(landmarks: Tensor, size: int, variation: CropVariation, generator: torch.Generator) -> Tensor:
+    """(N, 68, 2) landmarks in pixels -> (N, 3, 3) image to crop pixels, of squares around their boxes.
+
+    The corners of a square go to the centres of the crop's corner pixels, as the methods' own crops do.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(len(landmarks), generator=generator)
+
+    low, high = landmarks.amin(dim=1), landmarks.amax(dim=1)
+    side = (high - low).mean(dim=1) * uniform(*variation.scale)
+    shift = torch.stack([uniform(-1, 1), uniform(-1, 1)], dim=1) * variation.shift
+    shift[:, 1] -= uniform(0, variation.upward)
+    centre = (low + high) / 2 + shift * side[:, None]
+    angle = torch.deg2rad(variation.roll * uniform(-1, 1))
+    scale = (size - 1) / side
+    cosine, sine = scale * angle.cos(), scale * angle.sin()
+    turn = torch.stack([torch.stack([cosine, -sine], dim=1), torch.stack([sine, cosine], dim=1)], dim=1)
+    matrix = torch.eye(3).repeat(len(landmarks), 1, 1)
+    matrix[:, :2, :2] = turn
+    matrix[:, :2, 2] = (size - 1) / 2 - (turn @ centre[..., None])[..., 0]
+    return matrix
+
+
+def aligned_squares(landmarks: Tensor, size: int, variation: CropVariation, generator: torch.Generator) -> Tensor:
+    """As `random_squares`, but the similarity that brings five points near ArcFace's template (MICA).
+
+    The points are moved by a few hundredths of the face first, as a detector errs. Mirror images do not occur.
+    """
+    five = five_points(landmarks)
+    extent = (five.amax(dim=1) - five.amin(dim=1)).amax(dim=1)
+    five = five + 0.06 * variation.shift / 0.05 * extent[:, None, None] * (
+        torch.randn(five.shape, generator=generator) * 0.5
+    )
+    target = torch.tensor(ARCFACE) * (size / ARCFACE_SIZE)
+    source_mean, target_mean = five.mean(dim=1), target.mean(dim=0)
+    # Plane similarities are complex numbers: the least-squares factor is <source, target> / <source, source>.
+    source = torch.view_as_complex((five - source_mean[:, None]).contiguous())
+    goal = torch.view_as_complex((target - target_mean).contiguous())
+    factor = (source.conj() * goal).sum(dim=1) / source.abs().square().sum(dim=1)
+    matrix = torch.eye(3).repeat(len(landmarks), 1, 1)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = factor.real
+    matrix[:, 0, 1], matrix[:, 1, 0] = -factor.imag, factor.imag
+    matrix[:, :2, 2] = target_mean - torch.einsum("nij,nj->ni", matrix[:, :2, :2], source_mean)
+    return matrix

@@ -1,0 +1,137 @@
+"""Training of the mini SMIRK: landmarks with MICA's shapes first, then expressions through the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from harness.errors import HarnessError
+from harness.methods.mica.network import MINI as MICA_MINI
+from harness.methods.mica.network import Mica
+from harness.methods.regression.codes import Codes
+from harness.methods.regression.losses import squared_landmarks
+from harness.methods.regression.material import CropVariation, Lesson, aligned_squares
+from harness.methods.regression.training import Setting, Stage, Workshop, export, placed, prepare, train_stage
+from harness.methods.smirk.cycle import cycle_loss, other_expressions
+from harness.methods.smirk.network import MINI, Smirk
+from harness.methods.smirk.painting import Painter, detached, frozen
+from harness.training import Schedule, read_weights
+from harness.training_data import cut
+
+RATIO = 0.01
+"""Of a crop's pixels that the generator may see of the face."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The recipe of the shipped weights.
+
+    Attributes:
+        setting: pictures and crops.
+        pretrain: all encoders, without the generator.
+        core: the expression encoder with the generator.
+        mica: weights of the mini MICA that tells shapes apart; the shipped ones by default.
+    """
+
+    setting: Setting = field(default_factory=Setting)
+    pretrain: Stage = field(default_factory=lambda: Stage(Schedule(4000, learning_rate=1.5e-3, seed=0), 32, 1))
+    core: Stage = field(default_factory=lambda: Stage(Schedule(1200, learning_rate=5e-4, seed=1), 16, 1))
+    mica: str = str(Path(__file__).parent.parent / "mica" / "mini.safetensors")
+
+
+def shape_teacher(path: str, device: torch.device) -> Mica:
+    """The mini MICA, ready to be asked. Raises HarnessError if its weights are missing."""
+    if not Path(path).exists():
+        raise HarnessError(f"{path}: SMIRK's training needs the mini MICA; `python -m harness train method=mica` first")
+    net = Mica(MICA_MINI)
+    net.load_state_dict(read_weights(Path(path))[0])
+    return net.to(device).eval().requires_grad_(False)
+
+
+def teach(teacher: Mica, lesson: Lesson) -> Tensor:
+    """(N, S) the teacher's identities of the crops, aligned by the landmarks without error."""
+    size = lesson.images.shape[-1]
+    pixels = (lesson.landmarks.cpu() + 1) * ((size - 1) / 2)
+    to_aligned = aligned_squares(pixels, MICA_MINI.image, CropVariation(shift=0.0), torch.Generator())
+    aligned = cut(lesson.images.cpu(), to_aligned, MICA_MINI.image).to(lesson.images)
+    with torch.no_grad():
+        shape: Tensor = teacher(aligned * 2 - 1).shape
+    return shape
+
+
+def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Path:
+    """Trains the mini SMIRK; continues where an earlier call with the same folder stopped.
+
+    Without the paper's perceptual and emotion losses, which need networks that are not embedded.
+
+    Args:
+        settings: the recipe.
+        folder: gets checkpoints and `mini.safetensors`; the pictures go beside it.
+        device: what to train on.
+
+    Returns:
+        The path of the weights.
+    """
+    shop = prepare(settings.setting, folder, device)
+    torch.manual_seed(settings.pretrain.schedule.seed)
+    net = Smirk(MINI, generator=True).to(device)
+    spent = {"pretrain": (settings.pretrain, pretrain(net, settings, shop, folder / "pretrain"))}
+    spent["core"] = (settings.core, train_core(net, settings, shop, folder / "core"))
+    command = "python -m harness train method=smirk"
+    return export(net.smirk_encoder, folder / "mini.safetensors", shop, command, spent)
+
+
+def pretrain(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: Path) -> float:
+    """The three encoders, by landmarks, MICA's shapes, and rest."""
+    teacher = shape_teacher(settings.mica, shop.device)
+
+    def losses(lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+        codes = net(lesson.images)
+        _, points = placed(shop.decoder, codes)
+        return {
+            "landmarks": 100 * squared_landmarks(shop.head.landmarks(points)[..., :2], lesson.landmarks),
+            "shape": 10 * (codes.shape - teach(teacher, lesson)).square().mean(),
+            **rest_losses(codes, expression=1e-2),
+        }
+
+    return train_stage(net.smirk_encoder, losses, shop, settings.pretrain, folder, MINI.encoder.image)
+
+
+def rest_losses(codes: Codes, expression: float, jaw: float = 1e-2) -> dict[str, Tensor]:
+    """Expression and jaw are at rest unless there is a reason."""
+    assert codes.expression is not None and codes.jaw is not None
+    return {"expression": expression * codes.expression.square().mean(), "jaw": jaw * codes.jaw.square().mean()}
+
+
+def train_core(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: Path) -> float:
+    """The expression encoder and the generator; pose and shape stay."""
+    encoders, generator = net.smirk_encoder, net.smirk_generator
+    assert generator is not None
+    still = nn.ModuleList([encoders.pose_encoder, encoders.shape_encoder]).requires_grad_(False)
+    painter = Painter(shop, lambda drawn, masked, codes: generator(drawn, masked), RATIO)
+    templates = shop.material.codes[1]
+
+    def losses(lesson: Lesson, rng: torch.Generator) -> Mapping[str, Tensor]:
+        still.eval()
+        codes = net(lesson.images)
+        first = painter(lesson, codes, rng)
+        meant = other_expressions(detached(codes), pick(templates, len(lesson.images), rng).to(shop.device), rng)
+        with frozen(generator if torch.rand((), generator=rng) < 0.5 else encoders.expression_encoder):
+            again = net(painter(lesson, meant, rng, first.kept).images)
+        return {
+            "landmarks": 100 * squared_landmarks(shop.head.landmarks(first.points)[..., :2], lesson.landmarks),
+            "picture": 10 * (first.images - lesson.images).abs().mean(),
+            "cycle": cycle_loss(again, meant),
+            **rest_losses(codes, expression=1e-3),
+        }
+
+    return train_stage(net, losses, shop, settings.core, folder, MINI.encoder.image)
+
+
+def pick(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` random ones of (N, ...) rows."""
+    return rows[torch.randint(len(rows), (count,), generator=generator)]
