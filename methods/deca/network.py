@@ -6,6 +6,7 @@ Modules are named as in the official checkpoint (`E_flame`, `E_detail`, `D_detai
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -147,7 +148,7 @@ def start_camera(encoder: Encoder, sizes: Sizes) -> None:
     """Lets an untrained `E_flame` draw the head at the size of the crop."""
     place = sizes.shape + sizes.texture + sizes.expression + 6
     with torch.no_grad():
-        encoder.layers[2].bias[place] = FIRST_SCALE  # type: ignore[index]
+        cast(nn.Linear, encoder.layers[-1]).bias[place] = FIRST_SCALE
 
 
 def displacement(encoder: Encoder | None, decoder: DetailDecoder | None, crops: Tensor, codes: Codes) -> Tensor:

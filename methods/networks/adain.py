@@ -140,8 +140,6 @@ class TokenUNet(nn.Module):
         drawn = self.token_decoder(tokens)
         levels = ((4, fourth, t0), (3, third, t1), (2, second, t2), (1, first, t3))
         for (level, skip, token), extra in zip(levels, drawn, strict=True):
-            up, decoder, mix = (
-                self.get_submodule(f"{n}{level}") for n in ("upconv", "decoder", "token_zero_conv_")
-            )
+            up, decoder, mix = (self.get_submodule(f"{n}{level}") for n in ("upconv", "decoder", "token_zero_conv_"))
             x = decoder(torch.cat([up(x), skip], dim=1), token) + mix(extra)
         return self.conv(x).sigmoid()
