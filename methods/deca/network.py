@@ -6,6 +6,7 @@ Modules are named as in the official checkpoint (`E_flame`, `E_detail`, `D_detai
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -17,7 +18,6 @@ from harness.methods.regression.codes import Codes
 FIRST_SCALE = 8.0  # of the camera before training: a head fills the crop
 FIRST_WEIGHT = 0.1  # factor on the last layer before training: every crop starts near the mean head
 MILLIMETRES = 1000.0
-DETAIL_STEPS = 5  # doublings from the first map to the displacement map
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class DetailDecoder(nn.Module):
         widths = (128, 128, 64, 64, 32, 16)
         self.l1 = nn.Sequential(nn.Linear(inputs, widths[0] * 8 * 8))
         blocks: list[nn.Module] = [nn.BatchNorm2d(widths[0])]
-        for before, after in zip(widths[:DETAIL_STEPS], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             blocks += [
                 nn.Upsample(scale_factor=2, mode="bilinear"),
                 nn.Conv2d(before, after, 3, padding=1),
