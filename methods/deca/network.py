@@ -62,7 +62,7 @@ MINI = Sizes(
     shape=82,
     texture=8,
     expression=46,
-    backbone=ResNetSizes(blocks=(1, 2, 2, 1), width=24),
+    backbone=ResNetSizes(blocks=(1, 2, 2, 1), width=16),
     hidden=256,
     detail=0,
 )

@@ -18,7 +18,7 @@ from harness.methods.regression.losses import (
     weighted_landmarks,
 )
 from harness.methods.regression.material import Lesson
-from harness.methods.regression.training import Setting, Stage, export, photometric, placed, prepare, train_stage
+from harness.methods.regression.training import Setting, Stage, export, landmarks_of, photometric, placed, prepare, train_stage
 from harness.training import Schedule
 
 
@@ -35,8 +35,8 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    landmarks: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1.5e-3, seed=0)))
-    picture: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=8e-4, seed=1)))
+    landmarks: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1.5e-3, seed=0), 16, 2))
+    picture: Stage = field(default_factory=lambda: Stage(Schedule(1500, learning_rate=8e-4, seed=1), 16, 2))
     photometric: float = 2.0
     prior: float = 1e-4
 
@@ -60,21 +60,18 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
 
     def losses(lesson: Lesson, coloured: bool) -> Mapping[str, Tensor]:
         codes = net(lesson.images)
-        shaped, points = placed(shop.decoder, codes)
-        found = {"": points}
-        if settings.landmarks.views > 1:
-            # The other picture of the subject must do with this one's identity.
-            shape = codes.shape.unflatten(0, (-1, settings.landmarks.views)).flip(1).flatten(0, 1)
-            found["swapped "] = placed(shop.decoder, replace(codes, shape=shape))[1]
+        # The other picture of the subject must do with this one's identity.
+        other = codes.shape.unflatten(0, (lesson.subjects, -1)).roll(1, dims=1).flatten(0, 1)
         result = {}
-        for name, value in found.items():
-            landmarks = shop.head.landmarks(value)[..., :2]
+        for name, read in (("", codes), ("swapped ", replace(codes, shape=other))):
+            landmarks = landmarks_of(shop.sketcher, placed(shop.sketcher, read)[1])
             result[f"{name}landmarks"] = weighted_landmarks(landmarks, lesson.landmarks)
             result[f"{name}eyes"] = eye_closure(landmarks, lesson.landmarks)
             result[f"{name}lips"] = 0.5 * lip_closure(landmarks, lesson.landmarks)
         assert codes.expression is not None and codes.texture is not None and codes.light is not None
         result["prior"] = settings.prior * sum(map(half_squares, (codes.shape, codes.expression)))
         if coloured:
+            shaped, points = placed(shop.decoder, codes)
             drawn = shop.artist.draw(shaped.vertices, points, lesson.images.shape[-1])
             result["picture"] = settings.photometric * photometric(shop.artist, drawn, codes, lesson)
             result["light"] = light_variance(codes.light)

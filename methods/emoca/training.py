@@ -19,7 +19,7 @@ from harness.methods.regression.losses import (
     weighted_landmarks,
 )
 from harness.methods.regression.material import Lesson
-from harness.methods.regression.training import Setting, Stage, export, photometric, placed, prepare, train_stage
+from harness.methods.regression.training import Setting, Stage, export, landmarks_of, photometric, placed, prepare, train_stage
 from harness.training import Schedule, read_weights
 
 
@@ -36,7 +36,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1e-3, seed=0), 32, 1))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(1200, learning_rate=1e-3, seed=0), 32, 1))
     photometric: float = 2.0
     prior: float = 1e-4
     deca: str = str(Path(__file__).parent.parent / "deca" / "mini.safetensors")
@@ -79,7 +79,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
         codes = net(lesson.images)
         assert codes.expression is not None
         shaped, points = placed(shop.decoder, codes)
-        landmarks = shop.head.landmarks(points)[..., :2]
+        landmarks = landmarks_of(shop.decoder, points)
         drawn = shop.artist.draw(shaped.vertices, points, lesson.images.shape[-1])
         return {
             "landmarks": weighted_landmarks(landmarks, lesson.landmarks),

@@ -29,7 +29,7 @@ class TrainingSettings:
     """The recipe of the shipped weights."""
 
     setting: Setting = field(default_factory=lambda: Setting(variation=CropVariation(shift=0.05)))
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(5000, learning_rate=1.5e-3, seed=0)))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(4000, learning_rate=2e-3, seed=0), 32, 1))
 
 
 def vertex_weights(head: Head) -> Tensor:

@@ -46,17 +46,12 @@ class FaceArtist:
     """
 
     def __init__(self, head: Head, radius: float = FACE_RADIUS) -> None:
-        near = torch.cdist(head.template, head.landmarks(head.template[None])[0]).amin(dim=1) < radius
+        near = torch.zeros(len(head.template), dtype=torch.bool, device=head.template.device)
+        near[face_vertices(head, radius)] = True
         kept = near[head.faces].all(dim=1)
         self.used, flat = head.faces[kept].unique(return_inverse=True)
         self.faces = flat.view(-1, 3)
         self.mean, self.basis = _albedo(head, self.used)
-
-    def to(self, device: torch.device | str) -> FaceArtist:
-        """Moves it in place."""
-        for name in ("used", "faces", "mean", "basis"):
-            setattr(self, name, getattr(self, name).to(device))
-        return self
 
     def draw(self, vertices: Tensor, projected: Tensor, size: int) -> Drawn:
         """(B, V, 3) vertices and their places in [-1, 1] -> what pictures of `size` show of the face."""
@@ -86,6 +81,12 @@ class FaceArtist:
         return drawn.fragments.picture_of(bright.expand(-1, 3))
 
 
+def face_vertices(head: Head, radius: float = FACE_RADIUS) -> Tensor:
+    """(N,) the vertices near a landmark of the mean head."""
+    distance = torch.cdist(head.template, head.landmarks(head.template[None])[0]).amin(dim=1)
+    return torch.nonzero(distance < radius)[:, 0]
+
+
 def shading(drawn: Drawn, light: Tensor) -> Tensor:
     """(P, 3) second-order spherical harmonics with DECA's factors and order of the basis."""
     x, y, z = drawn.normals.unbind(dim=1)
@@ -99,12 +100,12 @@ def _albedo(head: Head, used: Tensor) -> tuple[Tensor, Tensor]:
 
     There is no open albedo model of FLAME; part labels are all that every head has.
     """
-    labels = torch.zeros(len(head.template), dtype=torch.int64)
+    labels = torch.zeros_like(head.template[:, 0], dtype=torch.int64)
     for i in range(3):
         labels[head.faces[:, i]] = head.part_labels
     labels = labels[used]
     parts = {
-        name: torch.isin(labels, torch.tensor([PARTS.index(p) for p in members]))
+        name: torch.isin(labels, torch.tensor([PARTS.index(p) for p in members]).to(labels))
         for name, members in (
             ("lips", ("upper_lip", "lower_lip")),
             ("brows", ("left_brow", "right_brow")),
@@ -112,15 +113,15 @@ def _albedo(head: Head, used: Tensor) -> tuple[Tensor, Tensor]:
         )
     }
     skin = ~(parts["lips"] | parts["brows"] | parts["eyes"])
-    mean = torch.zeros(len(used), 3)
+    mean = head.template.new_zeros(len(used), 3)
     for where, colour in (
         (skin, (0.55, 0.42, 0.35)),
         (parts["lips"], (0.50, 0.30, 0.28)),
         (parts["brows"], (0.30, 0.24, 0.20)),
         (parts["eyes"], (0.45, 0.42, 0.40)),
     ):
-        mean[where] = torch.tensor(colour)
-    basis = torch.zeros(TEXTURES, len(used), 3)
+        mean[where] = mean.new_tensor(colour)
+    basis = mean.new_zeros(TEXTURES, len(used), 3)
     for i in range(3):
         basis[i, skin | parts["brows"], i] = 0.15
         basis[3 + i, parts["lips"], i] = 0.15

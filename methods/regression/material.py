@@ -44,6 +44,7 @@ class Lesson:
         masks: (N, 1, S, S) true on the subject, hair included.
         landmarks: (N, 68, 2) in [-1, 1] of the crop, y down; (-1, -1) is the centre of the first pixel.
         shape: (N, S), expression: (N, E), jaw: (N, 3) the codes behind the pictures.
+        subjects: B.
     """
 
     images: Tensor
@@ -52,10 +53,12 @@ class Lesson:
     shape: Tensor
     expression: Tensor
     jaw: Tensor
+    subjects: int
 
     def to(self, device: torch.device | str) -> Lesson:
         """The same on another device."""
-        return Lesson(*(getattr(self, f.name).to(device) for f in fields(self)))
+        tensors = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "subjects"}
+        return Lesson(**tensors, subjects=self.subjects)
 
 
 ARCFACE_SIZE = 112
@@ -132,6 +135,7 @@ class Material:
             cropped[:, 3:] > 0.5,
             moved * (2 / (size - 1)) - 1,
             *(codes[subjects].repeat_interleave(views.shape[1], dim=0) for codes in self.codes),
+            subjects=len(subjects),
         )
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
+from harness.heads.restricted import restricted
 from harness.methods.lvd.modes import head_signature
-from harness.methods.regression.appearance import Drawn, FaceArtist
+from harness.methods.regression.appearance import Drawn, FaceArtist, face_vertices
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.decoding import Decoder, Shaped, project
 from harness.methods.regression.material import CropVariation, Lesson, Material, Squares, random_squares
@@ -56,11 +57,22 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Workshop:
-    """What a training works with, on its device."""
+    """What a training works with, on its device.
+
+    Attributes:
+        setting: of the training.
+        head: the whole model.
+        material: the pictures.
+        sketcher: decodes what the landmarks need of the head, at a tenth of the cost.
+        decoder: decodes the face region, for the artist.
+        artist: draws it.
+        device: of the tensors.
+    """
 
     setting: Setting
     head: Head
     material: Material
+    sketcher: Decoder
     decoder: Decoder
     artist: FaceArtist
     device: torch.device
@@ -76,8 +88,9 @@ def prepare(setting: Setting, folder: Path, device: torch.device) -> Workshop:
     torch.set_num_threads(setting.threads)
     head = procedural_head()
     material = Material(setting.pictures, folder.parent / "pictures", head)
-    head = head.to(device)
-    return Workshop(setting, head, material, Decoder(head), FaceArtist(head).to(device), device)
+    face = restricted(head, face_vertices(head)).to(device)
+    sketcher = Decoder(restricted(head, head.faces[head.landmark_faces].flatten()).to(device))
+    return Workshop(setting, head.to(device), material, sketcher, Decoder(face), FaceArtist(face), device)
 
 
 LessonLosses = Callable[[Lesson, torch.Generator], Mapping[str, Tensor]]
@@ -137,6 +150,11 @@ def placed(decoder: Decoder, codes: Codes) -> tuple[Shaped, Tensor]:
     assert codes.camera is not None
     shaped = decoder(codes)
     return shaped, project(shaped.vertices, codes.camera)
+
+
+def landmarks_of(decoder: Decoder, points: Tensor) -> Tensor:
+    """(B, V, 3) vertices in [-1, 1] -> (B, 68, 2): weak perspective keeps barycentric coordinates."""
+    return decoder.head.landmarks(points)[..., :2]
 
 
 def photometric(artist: FaceArtist, drawn: Drawn, codes: Codes, lesson: Lesson) -> Tensor:

@@ -51,8 +51,8 @@ MINI_ENCODER = EncoderSizes(
     image=96,
     shape=82,
     expression=46,
-    pose_backbone=MobileNetSizes("small", width=0.75),
-    backbone=MobileNetSizes("large", width=0.75),
+    pose_backbone=MobileNetSizes("small", width=0.5),
+    backbone=MobileNetSizes("large", width=0.5),
 )
 PAPER = Sizes()
 MINI = Sizes(encoder=MINI_ENCODER, generator=GeneratorSizes(width=8, residual=3))

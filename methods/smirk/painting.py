@@ -61,7 +61,7 @@ class Painter:
     def __init__(self, shop: Workshop, generator: Generator, ratio: float) -> None:
         self.shop, self.generator, self.ratio = shop, generator, ratio
         self.corners = shop.artist.used[shop.artist.faces]
-        self.weights = sampling_weights(shop.head, self.corners)
+        self.weights = sampling_weights(shop.decoder.head, self.corners)
 
     def __call__(self, lesson: Lesson, codes: Codes, rng: torch.Generator, kept: Kept | None = None) -> Painted:
         """Paints heads of `codes` where the lesson's are; `kept` from the first time, where there was one."""

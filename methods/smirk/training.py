@@ -15,7 +15,7 @@ from harness.methods.mica.network import Mica
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.losses import squared_landmarks
 from harness.methods.regression.material import CropVariation, Lesson, aligned_squares
-from harness.methods.regression.training import Setting, Stage, Workshop, export, placed, prepare, train_stage
+from harness.methods.regression.training import Setting, Stage, Workshop, export, landmarks_of, placed, prepare, train_stage
 from harness.methods.smirk.cycle import cycle_loss, other_expressions
 from harness.methods.smirk.network import MINI, Smirk
 from harness.methods.smirk.painting import Painter, detached, frozen
@@ -38,8 +38,8 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    pretrain: Stage = field(default_factory=lambda: Stage(Schedule(4000, learning_rate=1.5e-3, seed=0), 32, 1))
-    core: Stage = field(default_factory=lambda: Stage(Schedule(1200, learning_rate=5e-4, seed=1), 16, 1))
+    pretrain: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1.5e-3, seed=0), 32, 1))
+    core: Stage = field(default_factory=lambda: Stage(Schedule(600, learning_rate=5e-4, seed=1), 16, 1))
     mica: str = str(Path(__file__).parent.parent / "mica" / "mini.safetensors")
 
 
@@ -91,9 +91,9 @@ def pretrain(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: Pat
 
     def losses(lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
         codes = net(lesson.images)
-        _, points = placed(shop.decoder, codes)
+        points = placed(shop.sketcher, codes)[1]
         return {
-            "landmarks": 100 * squared_landmarks(shop.head.landmarks(points)[..., :2], lesson.landmarks),
+            "landmarks": 100 * squared_landmarks(landmarks_of(shop.sketcher, points), lesson.landmarks),
             "shape": 10 * (codes.shape - teach(teacher, lesson)).square().mean(),
             **rest_losses(codes, expression=1e-2),
         }
@@ -123,7 +123,7 @@ def train_core(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: P
         with frozen(generator if torch.rand((), generator=rng) < 0.5 else encoders.expression_encoder):
             again = net(painter(lesson, meant, rng, first.kept).images)
         return {
-            "landmarks": 100 * squared_landmarks(shop.head.landmarks(first.points)[..., :2], lesson.landmarks),
+            "landmarks": 100 * squared_landmarks(landmarks_of(shop.decoder, first.points), lesson.landmarks),
             "picture": 10 * (first.images - lesson.images).abs().mean(),
             "cycle": cycle_loss(again, meant),
             **rest_losses(codes, expression=1e-3),

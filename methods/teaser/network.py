@@ -37,7 +37,7 @@ class Sizes:
 PAPER = Sizes()
 MINI = Sizes(
     encoder=MINI_ENCODER,
-    token_backbone=MobileNetSizes("small", width=0.75),
+    token_backbone=MobileNetSizes("small", width=0.5),
     generator=TokenGeneratorSizes(image=96, width=8, residual=2, token=64, hidden=32),
 )
 

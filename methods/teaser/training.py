@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.losses import squared_landmarks
 from harness.methods.regression.material import Lesson
-from harness.methods.regression.training import Setting, Stage, export, prepare, train_stage
+from harness.methods.regression.training import Setting, Stage, export, landmarks_of, prepare, train_stage
 from harness.methods.smirk.cycle import cycle_loss, other_expressions
 from harness.methods.smirk.masking import outside_face
 from harness.methods.smirk.painting import Painter, detached, frozen
@@ -37,7 +37,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(1200, learning_rate=7e-4, seed=0), 16, 1))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(600, learning_rate=7e-4, seed=0), 16, 1))
     tokens: float = 5.0
     regions: float = 10.0
     smirk: str = str(Path(__file__).parent.parent / "smirk" / "mini.safetensors")
@@ -82,7 +82,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
         with frozen(generator if torch.rand((), generator=rng) < 0.5 else encoders.expression_encoder):
             again = net(painter(lesson, meant, rng).images)
         return {
-            "landmarks": 100 * squared_landmarks(shop.head.landmarks(first.points)[..., :2], lesson.landmarks),
+            "landmarks": 100 * squared_landmarks(landmarks_of(shop.decoder, first.points), lesson.landmarks),
             "picture": 10 * (first.images - lesson.images).abs().mean(),
             "regions": settings.regions * region_loss(first.images, lesson),
             "tokens": settings.tokens * token_loss(encoders.token_encoder(first.images), codes, slice(None)),
