@@ -26,6 +26,7 @@ python -m harness COMMAND [...]
   export       write a run as a submission:         export bench=now split=test run=PATH out=DIR
   train        train a method's mini size:          train method=glvd
   data         data sets and mirrors:               data status | data make h3ds
+               an open head model:                  data get ict --from CLONE
   list         the methods and benchmarks there are
   leaderboard  the runs in a browser
 
@@ -83,9 +84,14 @@ def _data(arguments: list[str]) -> None:
     status.add_argument("--data-root", default=os.environ.get("HARNESS_DATA", "data"))
     make = actions.add_parser("make", help="write a data set's mirror now")
     make.add_argument("name", choices=sorted(data_commands.datasets()))
+    get = actions.add_parser("get", help="put an open head model into the cache")
+    get.add_argument("name", choices=["ict"])
+    get.add_argument("--from", dest="source", required=True, metavar="PATH", help="a clone, or an already packed file")
     options = parser.parse_args(arguments)
     if options.action == "status":
         data_commands.status(Path(options.data_root))
+    elif options.action == "get":
+        data_commands.get_ict(Path(options.source))
     else:
         data_commands.make(options.name)
 

@@ -47,3 +47,10 @@ def make(name: str) -> None:
     """Writes a data set's mirror, unless it is there."""
     folder = ensure_mirror(datasets()[name])
     Console().print(f"{name} mirror: {folder}", soft_wrap=True)
+
+
+def get_ict(source: Path) -> None:
+    """Puts ICT-FaceKit's model into the cache, from a clone of its repository or from a packed file."""
+    from harness.heads import ict_file
+
+    Console().print(f"ict head: {ict_file.get(source)}", soft_wrap=True)

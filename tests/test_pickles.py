@@ -97,3 +97,34 @@ def test_a_plain_array_is_not_what_was_asked_for(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros(4))
     with pytest.raises(DataError, match="array of float64, expected a pickled object"):
         read_pickled_array(tmp_path / "a.npy")
+
+
+def crafted(dtype_state: tuple, values: object) -> bytes:
+    """An array of type O8 whose type's state and whose values are given."""
+
+    class Type:
+        def __reduce__(self):
+            return np.dtype, ("O", False, True), dtype_state
+
+    class Crafted:
+        def __reduce__(self):
+            make = np.array(1).__reduce__()[0]
+            return make, (np.ndarray, (0,), b"b"), (1, (1,), Type(), False, values)
+
+    return npy(pickle.dumps(Crafted(), protocol=2))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (crafted((3, "|", None, None, None, -1, -1, 0), b"\x01" * 8), "values do not fit its type"),
+        (crafted((3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 8, 0), b"\x01" * 8), "array of records"),
+        (npy(pickle.dumps(Evil(np.ndarray, (1,), "O", b"\x01" * 8), protocol=2)), "cannot be read"),
+        (npy(pickle.dumps(Evil(np.dtype, [("a", "O")]), protocol=2)), "an array of type"),
+    ],
+)
+def test_no_array_is_made_of_memory_that_is_not_its_own(tmp_path, content, words):
+    """Constructors of numpy take bytes for the addresses of objects, if a pickle says so."""
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.npy: .*{words}"):
+        read_pickled_array(tmp_path / "a.npy")
