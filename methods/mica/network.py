@@ -39,7 +39,7 @@ class Sizes:
 
 PAPER = Sizes()
 MINI = Sizes(
-    backbone=IResNetSizes(image=96, blocks=(1, 2, 2, 1), widths=(8, 32, 80, 192), embedding=256), hidden=200, shape=82
+    backbone=IResNetSizes(image=96, blocks=(1, 2, 3, 1), widths=(8, 24, 64, 192), embedding=256), hidden=200, shape=82
 )
 
 
