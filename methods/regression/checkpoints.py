@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.errors import HarnessError
 from harness.methods.regression.containers import read_container
@@ -83,6 +83,22 @@ def read_checkpoint(path: Path, method: str, generator: bool = False) -> tuple[d
         path = best_checkpoint(path)
     content, leftovers = read_container(path)
     return interpret(content, method, path, leftovers, generator)
+
+
+def official_network(path: Path, method: str, generator: bool = False) -> tuple[nn.Module, LoadReport]:
+    """The network at published size with the official weights, in evaluation mode on the CPU; see `read_checkpoint`."""
+    state, report = read_checkpoint(path, method, generator)
+    return network_of(state, method, generator), report
+
+
+def network_of(state: Mapping[str, Tensor], method: str, generator: bool = False) -> nn.Module:
+    """The network that a state dict of `read_checkpoint` belongs to, with these weights."""
+    layout = LAYOUTS[method]
+    shapes = {layout.official(key): tuple(value.shape) for key, value in state.items()}
+    with torch.device("meta"):
+        net = layout.network(shapes, generator)
+    net.load_state_dict({key: value.clone() for key, value in state.items()}, assign=True)
+    return net.eval()
 
 
 def interpret(
@@ -204,9 +220,7 @@ def _ends(key: str) -> list[str]:
 def _expected(layout: Layout, shapes: Mapping[str, tuple[int, ...]], generator: bool) -> dict[str, Tensor]:
     """The network's state dict without values."""
     with torch.device("meta"):
-        state = layout.network(shapes).state_dict()
-    skipped = layout.generator if layout.generator and not generator else None
-    return {key: value for key, value in state.items() if skipped is None or not key.startswith(skipped)}
+        return layout.network(shapes, generator).state_dict()
 
 
 def _check_keys(missing: list[str], unexpected: list[str], layout: Layout, path: Path) -> None:
@@ -248,9 +262,10 @@ def _report(
     for key, value in state.items():
         if not key.endswith(_STATISTICS):
             counts[key.partition(".")[0]] += value.numel()
-    known = layout.parameters
-    specified = {part: count if count in known[part] else known[part][0] for part, count in counts.items()}
-    return LoadReport(path, layout.title, len(state), counts, specified, cast, stripped, ignored, leftovers)
+    parts = {part: numbers for part, numbers in layout.parameters.items() if part in counts}
+    found = {part: counts[part] for part in parts}
+    specified = {part: found[part] if found[part] in numbers else numbers[0] for part, numbers in parts.items()}
+    return LoadReport(path, layout.title, len(state), found, specified, cast, stripped, ignored, leftovers)
 
 
 def _official(layout: Layout) -> str:

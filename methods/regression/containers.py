@@ -41,6 +41,7 @@ class Leftover:
     """Stands for an object that was not made; takes whatever a pickle wants to put into it, and keeps nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> Leftover:
+        """An empty one, whatever it is given."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None: ...

@@ -26,7 +26,8 @@ class Layout:
     Attributes:
         title: the method's name in messages.
         file: what the official file is called.
-        network: builds the network at published size; gets the file's shapes, which decide EMOCA's.
+        network: builds the network at published size; gets the file's shapes, which decide EMOCA's, and
+            whether with generator.
         parameters: of each part as the specification counts them (several numbers: which one the file decides).
         prefixes: the official keys' prefixes and what the network has in their place.
         generator: prefix of what is needed in training only.
@@ -35,7 +36,7 @@ class Layout:
 
     title: str
     file: str
-    network: Callable[[Shapes], nn.Module]
+    network: Callable[[Shapes, bool], nn.Module]
     parameters: Mapping[str, tuple[int, ...]]
     prefixes: Mapping[str, str] = field(default_factory=lambda: {"": ""})
     generator: str = ""
@@ -60,19 +61,20 @@ class Layout:
         return next((kind for kind, pattern in self.ignored.items() if re.match(pattern, key)), None)
 
 
-TRAINING = frozenset(
-    ("opt", "scheduler", "validator", "epoch", "global_step", "batch_size")  # of DECA and MICA
-    + ("pytorch-lightning_version", "callbacks", "optimizer_states", "lr_schedulers", "loops")  # of Lightning
-    + ("hparams_name", "hparams_type", "hyper_parameters", "datamodule_hparams_name", "datamodule_hyper_parameters")
-    + ("native_amp_scaling_state", "amp_scaling_state", "MixedPrecisionPlugin", "MixedPrecision")
+_OF_THE_PROGRAMS = ("opt", "scheduler", "validator", "epoch", "global_step", "batch_size")
+_OF_LIGHTNING = (
+    *("pytorch-lightning_version", "callbacks", "optimizer_states", "lr_schedulers", "loops"),
+    *("hparams_name", "hparams_type", "hyper_parameters", "datamodule_hparams_name", "datamodule_hyper_parameters"),
+    *("native_amp_scaling_state", "amp_scaling_state", "MixedPrecisionPlugin", "MixedPrecision"),
 )
+TRAINING = frozenset((*_OF_THE_PROGRAMS, *_OF_LIGHTNING))
 """Top-level entries that training programs write beside the weights."""
 
 WRAPPER = "state_dict"
 """The top-level entry in which Lightning keeps the weights."""
 
 
-def _emoca(shapes: Shapes) -> nn.Module:
+def _emoca(shapes: Shapes, _: bool) -> nn.Module:
     rows = shapes.get("deca.E_expression.layers.2.weight", (emoca.PAPER.expression,))[0]
     try:
         return emoca.Emoca(emoca.PAPER.with_outputs(rows))
@@ -86,7 +88,7 @@ LAYOUTS: dict[str, Layout] = {
     "deca": Layout(
         title="DECA",
         file="deca_model.tar",
-        network=lambda _: deca.Deca(deca.PAPER),
+        network=lambda _, __: deca.Deca(deca.PAPER),
         parameters=_DECA_PARTS,
     ),
     "emoca": Layout(
@@ -104,21 +106,21 @@ LAYOUTS: dict[str, Layout] = {
     "smirk": Layout(
         title="SMIRK",
         file="SMIRK_em1.pt",
-        network=lambda _: smirk.Smirk(smirk.PAPER, generator=True),
+        network=lambda _, generator: smirk.Smirk(smirk.PAPER, generator),
         parameters={"smirk_encoder": (3_599_921,), "smirk_generator": (31_367_171,)},
         generator="smirk_generator.",
     ),
     "teaser": Layout(
         title="TEASER",
         file="TEASER.pt",
-        network=lambda _: teaser.Teaser(teaser.PAPER, generator=True),
+        network=lambda _, generator: teaser.Teaser(teaser.PAPER, generator),
         parameters={"teaser_encoder": (4_586_889,), "teaser_generator": (85_224_355,)},
         generator="teaser_generator.",
     ),
     "mica": Layout(
         title="MICA",
         file="mica.tar",
-        network=lambda _: mica.Mica(mica.PAPER),
+        network=lambda _, __: mica.Mica(mica.PAPER),
         parameters={"arcface": (65_156_160,), "regressor": (515_100,)},
         prefixes={"arcface.": "arcface.", "flameModel.regressor.": "regressor."},
         ignored={"FLAME": r"flameModel\.generator\."},
