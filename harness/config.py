@@ -43,10 +43,20 @@ class ScoringConfig:
 
 
 @dataclass
+class HeadConfig:
+    """The user's head model."""
+
+    path: str | None = None
+
+
+@dataclass
 class RunConfig(ScoringConfig):
     """Scores one method on one benchmark, or several with -m."""
 
     method: Any = _key(MISSING, "a name from `harness list`, package.module:Class or path/to/file.py:Class")
+    head: HeadConfig = field(
+        default_factory=HeadConfig, metadata={"meaning": "head.path=PATH: the file of method.head, e.g. FLAME's pickle"}
+    )
 
 
 @dataclass
@@ -126,12 +136,19 @@ def register() -> None:
 
 
 def method_spec(config: DictConfig) -> MethodSpec:
-    """The `method` part, checked."""
+    """The `method` part, checked. `checkpoint` and `head`, where it has them, and `head.path` become options."""
     values = plain(config.method)
+    options = values.get("options") or {}
+    shortcuts = {key: values.pop(key) for key in ("checkpoint", "head") if key in values}
+    path = OmegaConf.select(config, "head.path")
+    if path and "head" not in shortcuts:
+        raise HarnessError(f"head.path={path}: method {values.get('name', '')} takes no head model; leave it out")
+    if "head" in shortcuts:
+        shortcuts["head_path"] = path
     try:
-        return MethodSpec(**values)
+        return MethodSpec(**{**values, "options": {**options, **shortcuts}})
     except TypeError as error:
-        known = "name, adapter, options, training"
+        known = "name, adapter, options, training, checkpoint, head"
         raise HarnessError(f"method {values.get('name', '')}: {error}; known keys: {known}") from None
 
 

@@ -34,7 +34,7 @@ ROW_FIELDS = {
 }
 ARRAY_FIELDS = (
     *("vertices", "faces", "landmarks", "landmarks_2d", "label_map"),
-    *("neutral_vertices", "neutral_landmarks"),
+    *("neutral_vertices", "neutral_landmarks", "projection"),
 )
 
 

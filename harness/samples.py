@@ -202,6 +202,8 @@ class Prediction:
         source_unit: "m", "cm" or "mm": what the method answered in, before lengths were made millimetres. Official
             programs that round to single precision do so in this unit.
         in_world_frame: true where `vertices` already stand in the world frame of the sample's cameras.
+        projection: (3, 4) takes homogeneous `vertices` to homogeneous pixels of the first view, where the method says
+            how its mesh lies on the picture.
         failure: one of FAILURE_REASONS; then everything above is None or empty.
         detail: what happened, for a human.
     """
@@ -214,6 +216,7 @@ class Prediction:
     label_map: Array | None = None
     neutral_vertices: Array | None = None
     neutral_landmarks: Array | None = None
+    projection: Array | None = None
     source_unit: str = "mm"
     in_world_frame: bool = False
     failure: str | None = None
@@ -245,6 +248,8 @@ class Prediction:
         if self.label_map is not None:
             value = _array("prediction.label_map", self.label_map, (None, None), np.int64)
             object.__setattr__(self, "label_map", value)
+        if self.projection is not None:
+            object.__setattr__(self, "projection", _array("prediction.projection", self.projection, (3, 4), np.float64))
         named = {k: _array(f"prediction.parameters[{k}]", v, (None,), np.float64) for k, v in self.parameters.items()}
         object.__setattr__(self, "parameters", MappingProxyType(named))
 
@@ -282,7 +287,8 @@ class Prediction:
         """The answer with its neutral mesh and landmarks in place of the others; as it is where there are none."""
         if self.neutral_vertices is None:
             return self
-        return replace(self, vertices=self.neutral_vertices, landmarks=self.neutral_landmarks, in_world_frame=False)
+        changes: dict[str, Any] = {"vertices": self.neutral_vertices, "landmarks": self.neutral_landmarks}
+        return replace(self, **changes, in_world_frame=False, projection=None)
 
     def in_millimetres(self, unit: str) -> Prediction:
         """The same answer, given in `unit`, with its 3D lengths in millimetres."""
@@ -291,6 +297,8 @@ class Prediction:
         factor = MILLIMETRES_PER[unit]
         lengths = ("vertices", "landmarks", "neutral_vertices", "neutral_landmarks")
         scaled = {k: getattr(self, k) * factor for k in lengths if getattr(self, k) is not None}
+        if self.projection is not None:
+            scaled["projection"] = self.projection / np.array([factor, factor, factor, 1.0])
         return replace(self, source_unit=unit, **scaled)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -28,8 +28,8 @@ FACE_RADIUS = 45.0
 class TrainingSettings:
     """The recipe of the shipped weights."""
 
-    setting: Setting = field(default_factory=lambda: Setting(variation=CropVariation(shift=0.05)))
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(4000, learning_rate=2e-3, seed=0), 32, 1))
+    setting: Setting = field(default_factory=lambda: Setting(variation=CropVariation(boxes=0.6)))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(3600, learning_rate=2e-3, seed=0), 32, 1))
 
 
 def vertex_weights(head: Head) -> Tensor:

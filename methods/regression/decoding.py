@@ -83,13 +83,14 @@ def project(points: Tensor, camera: Tensor) -> Tensor:
     return moved * torch.tensor([1.0, -1.0, -1.0]).to(moved)
 
 
-def projection_matrix(camera: Tensor, size: int) -> Tensor:
-    """(B, 3, 4) millimetres of the head's frame -> homogeneous pixels of a crop of `size`, corners at 0 and size - 1.
+def projection_matrix(camera: Tensor, half: float) -> Tensor:
+    """(B, 3, 4) millimetres of the head's frame -> homogeneous pixels half * (u + 1) of the crop; see `project`.
 
-    DECA draws on a crop of 224 with 112 + 112 u, half a pixel from this: [-1, 1] spans the crop's pixel centres here,
-    which is where its crops put the corners of the box.
+    Args:
+        camera: (B, 3).
+        half: pixels from 0 to the middle of the crop: 112 for the official weights, which counts pixels of 224 from
+            their corners; (S - 1) / 2 where [-1, 1] spans the centres of the crop's pixels.
     """
-    half = (size - 1) / 2
     scale, x, y = camera.unbind(dim=1)
     matrix = camera.new_zeros(len(camera), 3, 4)
     matrix[:, 0, 0], matrix[:, 0, 3] = half * scale / METRES, half * (scale * x + 1)

@@ -26,6 +26,7 @@ class CropVariation:
         upward: largest further shift upwards: boxes of detectors hold some of the forehead.
         roll: largest turn, degrees.
         colour: as in `harness.training_data.Augmentation`.
+        boxes: share of aligned crops whose five points are only guessed from a box.
     """
 
     scale: tuple[float, float] = (1.25, 1.9)
@@ -33,6 +34,7 @@ class CropVariation:
     upward: float = 0.08
     roll: float = 12.0
     colour: float = 1.0
+    boxes: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,9 @@ class Lesson:
 
 ARCFACE_SIZE = 112
 ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
+FOREHEAD = 0.25
+POINTS_IN_BOX = ((0.304, 0.353), (0.7, 0.353), (0.503, 0.57), (0.321, 0.737), (0.679, 0.737))
+"""The five points in the box of the landmarks, made higher by FOREHEAD: medians over the rendered pictures."""
 
 
 def five_points(landmarks: Tensor) -> Tensor:
@@ -166,20 +171,29 @@ def random_squares(landmarks: Tensor, size: int, variation: CropVariation, gener
 def aligned_squares(landmarks: Tensor, size: int, variation: CropVariation, generator: torch.Generator) -> Tensor:
     """As `random_squares`, but the similarity that brings five points near ArcFace's template (MICA).
 
-    The points are moved by a few hundredths of the face first, as a detector errs. Mirror images do not occur.
+    Where `variation.boxes` says so the points are those of an average face in a box with some forehead, which is all
+    that is known of a face of which only the box is given. Mirror images do not occur.
     """
+    low, high = landmarks.amin(dim=1), landmarks.amax(dim=1)
+    extent = high - low
     five = five_points(landmarks)
-    extent = (five.amax(dim=1) - five.amin(dim=1)).amax(dim=1)
-    five = five + 0.06 * variation.shift / 0.05 * extent[:, None, None] * (
-        torch.randn(five.shape, generator=generator) * 0.5
-    )
+    five = five + 0.3 * variation.shift * extent[:, None] * torch.randn(five.shape, generator=generator)
+    low = low - torch.tensor([0.0, FOREHEAD]) * extent
+    low, high = (x + 0.6 * variation.shift * extent * torch.randn(x.shape, generator=generator) for x in (low, high))
+    guess = low[:, None] + torch.tensor(POINTS_IN_BOX) * (high - low)[:, None]
+    guessed = torch.rand(len(landmarks), 1, 1, generator=generator) < variation.boxes
+    return _onto_template(torch.where(guessed, guess, five), size)
+
+
+def _onto_template(five: Tensor, size: int) -> Tensor:
+    """(N, 5, 2) pixels -> (N, 3, 3), the least-squares similarities onto ArcFace's template in a crop of `size`."""
     target = torch.tensor(ARCFACE) * (size / ARCFACE_SIZE)
     source_mean, target_mean = five.mean(dim=1), target.mean(dim=0)
     # Plane similarities are complex numbers: the least-squares factor is <source, target> / <source, source>.
     source = torch.view_as_complex((five - source_mean[:, None]).contiguous())
     goal = torch.view_as_complex((target - target_mean).contiguous())
     factor = (source.conj() * goal).sum(dim=1) / source.abs().square().sum(dim=1)
-    matrix = torch.eye(3).repeat(len(landmarks), 1, 1)
+    matrix = torch.eye(3).repeat(len(five), 1, 1)
     matrix[:, 0, 0] = matrix[:, 1, 1] = factor.real
     matrix[:, 0, 1], matrix[:, 1, 0] = -factor.imag, factor.imag
     matrix[:, :2, 2] = target_mean - torch.einsum("nij,nj->ni", matrix[:, :2, :2], source_mean)

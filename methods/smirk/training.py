@@ -56,7 +56,7 @@ def teach(teacher: Mica, lesson: Lesson) -> Tensor:
     """(N, S) the teacher's identities of the crops, aligned by the landmarks without error."""
     size = lesson.images.shape[-1]
     pixels = (lesson.landmarks.cpu() + 1) * ((size - 1) / 2)
-    to_aligned = aligned_squares(pixels, MICA_MINI.image, CropVariation(shift=0.0), torch.Generator())
+    to_aligned = aligned_squares(pixels, MICA_MINI.image, CropVariation(shift=0.0, boxes=0.0), torch.Generator())
     aligned = cut(lesson.images.cpu(), to_aligned, MICA_MINI.image).to(lesson.images)
     with torch.no_grad():
         shape: Tensor = teacher(aligned * 2 - 1).shape
