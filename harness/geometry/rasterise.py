@@ -24,7 +24,7 @@ _EMPTY = torch.iinfo(torch.int64).max
 
 @wp.kernel(enable_backward=False)
 def _fill(points: Points, faces: Triangles, size: int, keys: Keys) -> None:
-    picture, face = wp.tid()
+    picture, face = wp.tid()  # type: ignore[misc]
     corners = faces[face]
     a, b, c = points[picture, corners[0]], points[picture, corners[1]], points[picture, corners[2]]
     area = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
@@ -42,7 +42,7 @@ def _fill(points: Points, faces: Triangles, size: int, keys: Keys) -> None:
                 if u >= 0.0 and v >= 0.0 and w >= 0.0:
                     depth = u * a[2] + v * b[2] + w * c[2]
                     if depth >= 0.0 and depth <= 1.0:
-                        key = (wp.int64(depth * float(1 << 30)) << wp.int64(32)) | wp.int64(face)
+                        key = (wp.int64(depth * float(1 << 30)) << wp.int64(32)) + wp.int64(face)  # type: ignore[operator]
                         wp.atomic_min(keys, picture, y, x, key)
 
 

@@ -19,7 +19,16 @@ from harness.methods.regression.losses import (
     weighted_landmarks,
 )
 from harness.methods.regression.material import Lesson
-from harness.methods.regression.training import Setting, Stage, export, landmarks_of, photometric, placed, prepare, train_stage
+from harness.methods.regression.training import (
+    Setting,
+    Stage,
+    export,
+    landmarks_of,
+    photometric,
+    placed,
+    prepare,
+    train_stage,
+)
 from harness.training import Schedule, read_weights
 
 

@@ -84,8 +84,8 @@ class RegressorAdapter(MethodAdapter):
         self.size = "paper" if checkpoint else size
         if self.size == "paper" and not checkpoint and not random_weights:
             raise HarnessError(
-                f"{self.name}: size=paper needs the official weights, method.checkpoint=PATH (methods/{self.name}/README.md "
-                "says where to ask), or method.options.random_weights=true to measure speed only"
+                f"{self.name}: size=paper needs the official weights, method.checkpoint=PATH (its README.md says where to "
+                "ask), or method.options.random_weights=true to measure speed only"
             )
         if checkpoint and head != "flame":
             raise HarnessError(
@@ -111,7 +111,12 @@ class RegressorAdapter(MethodAdapter):
         return self.net
 
     def cut(self, view: View) -> tuple[Crop, str]:
-        """The network's crop of a view, and a note. Raises FaceError where there is no face, DataError for bad files."""
+        """The network's crop of a view, and a note.
+
+        Raises:
+            FaceError: there is no face.
+            DataError: the image cannot be read.
+        """
         image = view.read_image()
         face = self.finder.find(view, image)
         return crop(image, face.box, RULES[self.name], face.kind, self.image_size()), face.note

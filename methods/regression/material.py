@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +59,7 @@ class Lesson:
 
     def to(self, device: torch.device | str) -> Lesson:
         """The same on another device."""
-        tensors = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "subjects"}
-        return Lesson(**tensors, subjects=self.subjects)
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "subjects"})
 
 
 ARCFACE_SIZE = 112
@@ -135,11 +134,15 @@ class Material:
         to_crop = squares(pixels, size, variation, generator)
         cropped = cut(pictures, to_crop, size)
         moved = torch.einsum("nij,nkj->nki", to_crop[:, :2, :2], pixels) + to_crop[:, None, :2, 2]
+        shape, expression, jaw = (codes[subjects].repeat_interleave(views.shape[1], dim=0) for codes in self.codes)
+        colours = vary_colour(cropped[:, :3], variation.colour, generator)
         return Lesson(
-            vary_colour(cropped[:, :3], variation.colour, generator).contiguous(memory_format=torch.channels_last),
-            cropped[:, 3:] > 0.5,
-            moved * (2 / (size - 1)) - 1,
-            *(codes[subjects].repeat_interleave(views.shape[1], dim=0) for codes in self.codes),
+            images=colours.contiguous(memory_format=torch.channels_last),
+            masks=cropped[:, 3:] > 0.5,
+            landmarks=moved * (2 / (size - 1)) - 1,
+            shape=shape,
+            expression=expression,
+            jaw=jaw,
             subjects=len(subjects),
         )
 

@@ -15,7 +15,16 @@ from harness.methods.mica.network import Mica
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.losses import squared_landmarks
 from harness.methods.regression.material import CropVariation, Lesson, aligned_squares
-from harness.methods.regression.training import Setting, Stage, Workshop, export, landmarks_of, placed, prepare, train_stage
+from harness.methods.regression.training import (
+    Setting,
+    Stage,
+    Workshop,
+    export,
+    landmarks_of,
+    placed,
+    prepare,
+    train_stage,
+)
 from harness.methods.smirk.cycle import cycle_loss, other_expressions
 from harness.methods.smirk.network import MINI, Smirk
 from harness.methods.smirk.painting import Painter, detached, frozen
