@@ -6,6 +6,7 @@ The weights follow a rule of the reference data; they come as a dictionary in th
 from __future__ import annotations
 
 import importlib.util
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -34,6 +35,11 @@ def rules() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def json_of(name: str, what: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((FOLDER / name / f"{what}.json").read_text())
+    return content
 
 
 def container(name: str) -> dict[str, Any]:
