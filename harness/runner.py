@@ -23,7 +23,8 @@ from harness.errors import HarnessError
 from harness.files import digest, digest_files, write_json
 from harness.isolation.process import WorkerProcess
 from harness.method import MethodSpec
-from harness.protocols.base import Protocol, SampleScore
+from harness.protocols.base import Protocol
+from harness.protocols.scores import SampleScore
 from harness.run_folder import RunFolder
 from harness.samples import Array, Prediction, Sample
 from harness.scoring import score_samples

@@ -16,7 +16,8 @@ from typing import Any
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
 from harness.fallback import mean_face
-from harness.protocols.base import Protocol, Score
+from harness.protocols.base import Protocol
+from harness.protocols.scores import Score
 from harness.run_folder import RunFolder
 from harness.samples import Prediction, Sample
 
