@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness.benchmark import Access, Dataset
-from harness.data import locate
+from harness.data import check_complete, locate
 from harness.datasets.faceverse_views import (
     VIEW_SETS,
     Index,
@@ -85,7 +85,8 @@ class FaceVerse(Dataset):
         self.folder, self.kind = location.folder, location.kind
         self.views, self.split = views, split
         self.scans = self._find_scans()
-        self._check_files()
+        where = f"Scans are had at {self.ask_at} ({self.access.value})"
+        check_complete(self, f"{where}; pictures and cameras are made by {RENDER}")
 
     @staticmethod
     def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
@@ -157,16 +158,6 @@ class FaceVerse(Dataset):
         if not path.is_file():
             raise DataError(f"{path}: is missing. FaceVerse comes without pictures: render the scans with {RENDER}")
         return read_index(path)
-
-    def _check_files(self) -> None:
-        missing = [path for path in self.files() if not path.is_file()]
-        if missing:
-            first = ", ".join(str(path.relative_to(self.folder)) for path in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{self.folder}: the data set is incomplete: {first}{more} missing. Scans are had at {self.ask_at} "
-                f"({self.access.value}); pictures and cameras are made by {RENDER}"
-            )
 
 
 @lru_cache(maxsize=1)

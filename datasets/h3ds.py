@@ -20,7 +20,7 @@ from PIL import Image
 from scipy.linalg import rq
 
 from harness.benchmark import Access, Dataset
-from harness.data import locate
+from harness.data import check_complete, locate
 from harness.errors import ContractError, DataError, HarnessError
 from harness.files import read_arrays
 from harness.geometry.mesh import read_mesh
@@ -77,7 +77,7 @@ class H3ds(Dataset):
         for size in self.view_sets:
             if size not in offered:
                 raise HarnessError(f"bench.views={size}: H3DS {self.version} has view sets of {offered}")
-        self._check_files()
+        check_complete(self)
 
     @staticmethod
     def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
@@ -144,16 +144,6 @@ class H3ds(Dataset):
             *(folder / "regions" / f"{region}.txt" for region in REGIONS),
             *(file for index in indices for file in self._image_files(name, index)),
         ]
-
-    def _check_files(self) -> None:
-        missing = [p for p in self.files() if not p.is_file()]
-        if missing:
-            first = ", ".join(str(p.relative_to(self.folder)) for p in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{self.folder}: the data set is incomplete: {first}{more} missing. "
-                f"Get it at {self.ask_at} ({self.access.value}), or use data=mirror"
-            )
 
     @cached_property
     def _configuration(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from harness.benchmark import Access, DataKind, Dataset
-from harness.data import locate
+from harness.data import check_complete, locate
 from harness.datasets.now_files import CATEGORIES, REMEDY, Photo, read_box, read_image_list, read_picked_points
 from harness.errors import DataError, HarnessError
 from harness.geometry.mesh import Mesh, read_mesh
@@ -78,7 +78,8 @@ class Now(Dataset):
         if len(self.photos) < sum(photo.category in wanted for photo in photos):
             raise DataError(f"{self.image_list}: names an image more than once; {REMEDY}")
         self.subjects = () if self.hidden_truth else tuple(dict.fromkeys(p.subject for p in self.photos.values()))
-        self._check_files()
+        places = "NoW_Dataset, scans and scans_lmks_onlypp"
+        check_complete(self, f"Register at {self.ask_at} and put {places} there, or use data=mirror")
         for subject in self.subjects:
             check_points(self._landmark_file(subject))
 
@@ -144,16 +145,6 @@ class Now(Dataset):
 
     def _landmark_file(self, subject: str) -> Path:
         return _only(self.folder / "scans_lmks_onlypp" / subject, ".pp")
-
-    def _check_files(self) -> None:
-        missing = [path for path in self.files() if not path.is_file()]
-        if missing:
-            first = ", ".join(str(path.relative_to(self.folder)) for path in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(
-                f"{self.folder}: the data set is incomplete: {first}{more} missing. Register at {self.ask_at} and put "
-                "NoW_Dataset, scans and scans_lmks_onlypp there, or use data=mirror"
-            )
 
 
 def _id(photo: Photo) -> str:

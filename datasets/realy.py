@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.benchmark import Access, Dataset
-from harness.data import locate
+from harness.data import check_complete, locate, where_to_get
 from harness.errors import ContractError, DataError, HarnessError
 from harness.files import digest_files
 from harness.geometry.mesh import read_mesh
@@ -113,16 +113,11 @@ class Realy(Dataset):
         return {"frontal": _named(root / FRONTAL), "side": [path for folder in others for path in _named(folder)]}
 
     def _check_files(self) -> None:
-        where = f"Get it at {self.ask_at} ({self.access.value}), or use data=mirror"
         for name in self.images:
             if not self._pictures[name]:
                 place = FRONTAL if name == "frontal" else "another crop_image_*_512x512"
-                raise DataError(f"{self.folder / 'REALY_image'}: no pictures <id>.jpg in {place}. {where}")
-        missing = [path for path in self.files() if not path.is_file()]
-        if missing:
-            first = ", ".join(str(path.relative_to(self.folder)) for path in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(f"{self.folder}: the data set is incomplete: {first}{more} missing. {where}")
+                raise DataError(f"{self.folder / 'REALY_image'}: no pictures <id>.jpg in {place}. {where_to_get(self)}")
+        check_complete(self)
 
 
 def _named(folder: Path) -> list[Path]:

@@ -21,7 +21,7 @@ from typing import ClassVar
 import numpy as np
 
 from harness.benchmark import Access, Dataset
-from harness.data import locate
+from harness.data import check_complete, locate, where_to_get
 from harness.errors import ContractError, DataError, HarnessError
 from harness.geometry.mesh import read_mesh
 from harness.protocols.threedfaw import LANDMARKS, ThreedfawTruth
@@ -101,7 +101,9 @@ class Threedfaw(Dataset):
         else:
             found = sorted(path.stem.removeprefix("mesh") for path in self.folder.glob("mesh*.obj"))
         if not found:
-            raise DataError(f"{self.folder}: no mesh<id>.obj, and no test.txt that names subjects. {self._where()}")
+            raise DataError(
+                f"{self.folder}: no mesh<id>.obj, and no test.txt that names subjects. {where_to_get(self)}"
+            )
         return found
 
     def _truth_files(self, subject: str) -> tuple[Path, Path]:
@@ -112,11 +114,7 @@ class Threedfaw(Dataset):
         return sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
 
     def _check_files(self) -> None:
-        missing = [path for path in self.files() if not path.is_file()]
-        if missing:
-            first = ", ".join(path.name for path in missing[:5])
-            more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-            raise DataError(f"{self.folder}: the data set is incomplete: {first}{more} missing. {self._where()}")
+        check_complete(self)
         for subject in self.subjects:
             count = len(self._frames(subject))
             if count < max(self.views):
@@ -125,9 +123,6 @@ class Threedfaw(Dataset):
                     f"{folder}: {count} frames, but bench.views asks for {max(self.views)}. Frames of the videos are "
                     "put there as .jpg or .png, in the order of their names"
                 )
-
-    def _where(self) -> str:
-        return f"Get it at {self.ask_at} ({self.access.value}), or use data=mirror"
 
 
 @lru_cache(maxsize=1)

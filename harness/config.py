@@ -39,6 +39,7 @@ class ScoringConfig:
     output: str | None = _key(None, "this run's folder, instead of one below `runs`")
     timeout_s: float | None = _key(None, "seconds after which one call of a method is given up")
     batch_size: int = _key(1, "samples per call of a method")
+    geometry: str = _key("warp", "warp or pytorch3d (where you have it): finds closest points; NoW's fits keep warp")
     workers: int = _key(0, "processes that score; 0: one per core, or 1 on a CUDA device")
 
 
@@ -210,6 +211,7 @@ def run_options(config: DictConfig) -> RunOptions:
         seed=config.seed,
         batch_size=config.batch_size,
         timeout_s=config.timeout_s,
+        geometry=config.geometry,
         workers=resolve_workers(config.workers, resolve_device(config.device)),
     )
 

@@ -17,6 +17,7 @@ from harness.files import digest_files, read_json, write_json
 
 log = logging.getLogger(__name__)
 MANIFEST = "mirror.json"
+NAMED = 5  # missing files that a message lists
 
 
 def cache_folder() -> Path:
@@ -59,6 +60,26 @@ def locate(dataset: type[Dataset], data: str, data_root: str | Path) -> Location
     if data == "auto":
         log.warning("No real %s data in %s: using its MIRROR. Results are synthetic.", dataset.name, folder)
     return Location(ensure_mirror(dataset), DataKind.MIRROR)
+
+
+def where_to_get(dataset: Dataset) -> str:
+    """What to do where files are missing, in a sentence."""
+    return f"Get it at {dataset.ask_at} ({dataset.access.value}), or use data=mirror"
+
+
+def check_complete(dataset: Dataset, remedy: str = "") -> None:
+    """Raises DataError that names the first of the data set's files that are not there.
+
+    Args:
+        dataset: has its folder, and lists its files.
+        remedy: where they come from; `where_to_get` unless given.
+    """
+    missing = [path for path in dataset.files() if not path.is_file()]
+    if missing:
+        first = ", ".join(path.relative_to(dataset.folder).as_posix() for path in missing[:NAMED])
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        message = f"{dataset.folder}: the data set is incomplete: {first}{more} missing"
+        raise DataError(f"{message}. {remedy or where_to_get(dataset)}")
 
 
 def mirror_folder(dataset: type[Dataset]) -> Path:

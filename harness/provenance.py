@@ -13,7 +13,17 @@ from typing import Any
 
 from harness.files import digest, digest_files
 
-PACKAGES = ("face-recon-harness", "numpy", "scipy", "torch", "warp-lang", "trimesh", "hydra-core", "pillow")
+PACKAGES = (
+    "face-recon-harness",
+    "numpy",
+    "scipy",
+    "torch",
+    "warp-lang",
+    "trimesh",
+    "hydra-core",
+    "pillow",
+    "pytorch3d",
+)
 CPU_FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 GPU_IDENTITY = ("name", "memory_mib", "multiprocessors", "power_limit", "highest_sm_clock", "application_clock")
 NVIDIA_SMI = {

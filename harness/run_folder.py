@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from harness.errors import ContractError, DataError, HarnessError
 from harness.files import array_names, read_arrays, read_json, write_arrays, write_atomically, write_json
-from harness.protocols.base import Score
+from harness.protocols.scores import Score
 from harness.samples import Array, Prediction, Sample
 
 SCHEMA = 1

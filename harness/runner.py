@@ -21,9 +21,11 @@ from harness.adapter import MethodAdapter
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
 from harness.files import digest, digest_files, write_json
+from harness.geometry import backend
 from harness.isolation.process import WorkerProcess
 from harness.method import MethodSpec
-from harness.protocols.base import Protocol, SampleScore
+from harness.protocols.base import Protocol
+from harness.protocols.scores import SampleScore
 from harness.run_folder import RunFolder
 from harness.samples import Array, Prediction, Sample
 from harness.scoring import score_samples
@@ -44,6 +46,7 @@ class RunOptions:
         seed: of every method's random numbers.
         batch_size: samples per call of `predict`.
         timeout_s: after which a call of `predict` is given up; None waits for ever.
+        geometry: what finds closest points, "warp" or "pytorch3d".
         workers: processes that score; no part of the identity, since it changes no number.
     """
 
@@ -53,6 +56,7 @@ class RunOptions:
     seed: int = 0
     batch_size: int = 1
     timeout_s: float | None = None
+    geometry: str = "warp"
     workers: int = 1
 
     def __post_init__(self) -> None:
@@ -60,6 +64,7 @@ class RunOptions:
             raise HarnessError(f"batch_size={self.batch_size}: expected at least 1")
         if self.timeout_s is not None and not self.timeout_s > 0:
             raise HarnessError(f"timeout_s={self.timeout_s}: expected a positive number of seconds")
+        backend.checked(self.geometry)
 
 
 def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], options: RunOptions) -> RunFolder:
@@ -87,7 +92,8 @@ def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], option
         predict_missing(folder, samples, method, options)
         if benchmark.dataset.hidden_truth:
             return folder
-        score_missing(folder, samples, benchmark, options.workers)
+        with backend.using(backend.checked(options.geometry)):
+            score_missing(folder, samples, benchmark, options.workers)
         records = {sample.id: folder.score(sample.id)["protocols"] for sample in samples}
         write_json(folder.path / "finished.json", {"finished": now()})
         folder.finish(score_table(records, samples, benchmark), summarise(folder, records, samples, benchmark))
@@ -213,6 +219,7 @@ def describe(
         "seed": options.seed,
         "batch_size": options.batch_size,
         "timeout_s": options.timeout_s,
+        "geometry": options.geometry,
         **(further or {}),
     }
     return {

@@ -16,7 +16,9 @@ from typing import Any
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
 from harness.fallback import mean_face
-from harness.protocols.base import Protocol, Score
+from harness.geometry.backend import Backend, chosen, using
+from harness.protocols.base import Protocol
+from harness.protocols.scores import Score
 from harness.run_folder import RunFolder
 from harness.samples import Prediction, Sample
 
@@ -50,7 +52,7 @@ def score_samples(
     saved = {name: os.environ.get(name) for name in THREADS}
     os.environ.update(dict.fromkeys(THREADS, "1"))  # the processes share the cores already
     try:
-        with ProcessPoolExecutor(workers, context, _start_process, (benchmark, folder.path)) as pool:
+        with ProcessPoolExecutor(workers, context, _start_process, (benchmark, folder.path, chosen())) as pool:
             futures = {pool.submit(_score_chunk, chunk): chunk for chunk in chunks(samples)}
             try:
                 for future in as_completed(futures):
@@ -95,12 +97,12 @@ def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:
         return Score.failed("crash", f"{protocol.name} raised {type(error).__name__}: {error}")
 
 
-_work: tuple[RunFolder, Benchmark] | None = None  # of a scoring process
+_work: tuple[RunFolder, Benchmark, Backend] | None = None  # of a scoring process
 
 
-def _start_process(benchmark: Benchmark, path: Path) -> None:
+def _start_process(benchmark: Benchmark, path: Path, backend: Backend) -> None:
     global _work
-    _work = (RunFolder(path), benchmark)
+    _work = (RunFolder(path), benchmark, backend)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -113,6 +115,7 @@ def _start_process(benchmark: Benchmark, path: Path) -> None:
 
 def _score_chunk(samples: Sequence[Sample]) -> None:
     assert _work is not None
-    folder, benchmark = _work
-    for sample in samples:
-        score_sample(folder, sample, benchmark)
+    folder, benchmark, backend = _work
+    with using(backend):
+        for sample in samples:
+            score_sample(folder, sample, benchmark)

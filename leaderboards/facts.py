@@ -26,6 +26,7 @@ def run_facts(run: Run) -> dict[str, str]:
         "Seed": str(manifest["seed"]),
         "Batch size": str(manifest["batch_size"]),
         "Time limit": f"{manifest['timeout_s']} s per call" if manifest["timeout_s"] else "none",
+        "Geometry": manifest.get("geometry", "warp"),
         "Device": f"{manifest['device']}, {environment['accelerator'] or environment['cpu']}",
         "Machine": f"{environment['system']}, {environment['cores']} CPU cores",
         "Python": environment["python"],

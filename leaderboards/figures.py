@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
-from harness.leaderboards.geometry import Surface, lighter
-from harness.samples import Array
+from harness.inspection import Surface
+from harness.leaderboards.geometry import lighter
+
+Array = NDArray[Any]
 
 ERROR_COLOURS = "Turbo"
 SCAN_GREY = "#8f959c"

@@ -1,48 +1,18 @@
-"""Meshes as the page draws them: which triangles were scored, and a coarser mesh where there are too many."""
+"""Meshes as the page draws them: a coarser one where there are too many triangles, and how far colours reach."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.samples import Array
+from harness.inspection import Surface
+
+Array = NDArray[Any]
 
 MOST_FACES = 60_000
 LIMITS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """A mesh to draw.
-
-    Attributes:
-        vertices: (V, 3) mm.
-        faces: (F, 3).
-        errors: (V,) mm, NaN where a vertex was not scored; None for a mesh without errors.
-    """
-
-    vertices: Array
-    faces: Array
-    errors: Array | None = None
-
-    @property
-    def scored_faces(self) -> Array:
-        """(F,) bool: triangles all of whose corners were scored."""
-        if self.errors is None:
-            return np.zeros(len(self.faces), dtype=bool)
-        return np.asarray(np.isfinite(self.errors)[self.faces].all(axis=1))
-
-
-def with_errors(vertices: Array, faces: Array, ids: Array, distances: Array) -> Surface:
-    """Puts distances (N,) on the vertices `ids` (N,); all others are unscored.
-
-    Raises:
-        IndexError: an id is beyond the mesh: the scores belong to other data.
-    """
-    errors = np.full(len(vertices), np.nan)
-    errors[ids] = distances
-    return Surface(vertices, faces, errors)
 
 
 def lighter(surface: Surface, most: int = MOST_FACES) -> Surface:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit
 
-from harness.benchmark import Benchmark
 from harness.errors import HarnessError
+from harness.inspection import InspectedSample, Inspection, Surface, predicted_surface
 from harness.leaderboards.figures import Frame, error_figure, prediction_figure
-from harness.leaderboards.geometry import LIMITS, Surface, colour_limit
-from harness.leaderboards.material import aligned_surface, open_benchmark, picture, scan_surface
+from harness.leaderboards.geometry import LIMITS, colour_limit
 from harness.leaderboards.runs import Run
-from harness.samples import Sample
+from harness.run_folder import RunFolder
 
 MOST_PICTURES = 9
+PICTURE_SIZE, SMALL_PICTURE_SIZE = 640, 200
 PLOT = {"displaylogo": False, "modeBarButtonsToRemove": ["tableRotation", "resetCameraLastSave3d"]}
 
 
 @streamlit.cache_resource(max_entries=8, show_spinner="Opening the data set")
-def cached_benchmark(identity: str, _manifest: dict[str, Any]) -> tuple[Benchmark, dict[str, Sample]]:
-    """The run's benchmark with its samples by id. Raises HarnessError (not cached) where it cannot be opened."""
-    benchmark = open_benchmark(_manifest)
-    return benchmark, {sample.id: sample for sample in benchmark.samples()}
+def cached_inspection(identity: str, _run: RunFolder) -> Inspection:
+    """The run with its data. Raises HarnessError (not cached) where that cannot be opened."""
+    return Inspection(_run)
 
 
 def show_sample(run: Run, sample_id: str, protocol: str, column: str, unit: str) -> None:
@@ -33,39 +30,39 @@ def show_sample(run: Run, sample_id: str, protocol: str, column: str, unit: str)
     if result["warnings"]:
         streamlit.warning("  \n".join(result["warnings"]))
     pictures, scene = streamlit.columns([1, 3])
-    benchmark, sample = None, None
+    sample = None
     with pictures:
         try:
-            benchmark, samples = cached_benchmark(run.identity, run.manifest)
-            sample = samples[sample_id]
+            sample = cached_inspection(run.identity, run.folder).sample(sample_id)
             show_pictures(sample)
-        except (HarnessError, KeyError) as error:
+        except HarnessError as error:
             streamlit.info(f"Pictures and scan cannot be shown: {error}")
     with scene:
-        show_meshes(run, sample_id, benchmark, sample, protocol, column, unit)
+        show_meshes(run, sample_id, sample, protocol, column, unit)
 
 
-def show_pictures(sample: Sample) -> None:
+def show_pictures(sample: InspectedSample) -> None:
     """The first view large, the others small beneath it."""
     try:
-        streamlit.image(picture(sample.views[0]), caption="view 1", width="stretch")
-        others = sample.views[1:MOST_PICTURES]
+        streamlit.image(sample.picture(0, PICTURE_SIZE), caption="view 1", width="stretch")
+        others = range(1, min(sample.views, MOST_PICTURES))
         columns = streamlit.columns(3) if others else []
-        for number, view in enumerate(others):
-            columns[number % 3].image(picture(view, 200), caption=f"view {number + 2}", width="stretch")
+        for number in others:
+            picture = sample.picture(number, SMALL_PICTURE_SIZE)
+            columns[(number - 1) % 3].image(picture, caption=f"view {number + 1}", width="stretch")
     except HarnessError as error:
         streamlit.warning(str(error))
-    if len(sample.views) > MOST_PICTURES:
-        streamlit.caption(f"and {len(sample.views) - MOST_PICTURES} more views")
+    if sample.views > MOST_PICTURES:
+        streamlit.caption(f"and {sample.views - MOST_PICTURES} more views")
 
 
 def show_meshes(
-    run: Run, sample_id: str, benchmark: Benchmark | None, sample: Sample | None, protocol: str, column: str, unit: str
+    run: Run, sample_id: str, sample: InspectedSample | None, protocol: str, column: str, unit: str
 ) -> None:
     """Prediction and scan side by side, or one over the other."""
     try:
-        predicted = aligned_surface(run, sample_id, protocol)
-        scan = scan_surface(benchmark, run, sample, protocol, column) if benchmark and sample else None
+        predicted = predicted_surface(run.folder, sample_id, protocol)
+        scan = sample.scan(protocol, column) if sample else None
     except HarnessError as error:
         streamlit.warning(str(error))
         return

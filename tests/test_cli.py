@@ -71,6 +71,7 @@ def test_an_authors_own_file_runs_without_touching_the_repository(tmp_path):
         ([*TOY, "speed=9"], "speed"),
         ([*TOY, "bench.views=[1"], "no viable alternative"),
         ([*TOY, "batch_size=0"], "batch_size=0: expected at least 1"),
+        ([*TOY, "geometry=embree"], "geometry=embree: expected warp or pytorch3d"),
     ],
 )
 def test_user_mistake_gives_a_message_and_no_traceback(arguments, words):

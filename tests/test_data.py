@@ -9,7 +9,7 @@ import pytest
 
 from harness import DataError, HarnessError
 from harness.benchmark import DataKind
-from harness.data import ensure_mirror, locate, mirror_folder, mirror_is_intact
+from harness.data import check_complete, ensure_mirror, locate, mirror_folder, mirror_is_intact
 from tests.toys import ToyDataset
 
 
@@ -81,3 +81,22 @@ def test_killed_while_writing_leaves_no_half_mirror():
     process.join()
     assert not mirror_folder(SlowMirror).exists()
     assert len(list(ensure_mirror(SlowMirror).glob("part*.txt"))) == 10
+
+
+def test_missing_files_are_named_five_at_most(tmp_path):
+    class Listed(ToyDataset):
+        def files(self):
+            return [self.folder / "there.txt", *(self.folder / f"deep/{i}.txt" for i in range(self.count))]
+
+    dataset = Listed(1)
+    dataset.folder, dataset.count = tmp_path, 0
+    (tmp_path / "there.txt").write_text("x")
+    check_complete(dataset)
+    dataset.count = 1
+    with pytest.raises(
+        DataError, match=r"incomplete: deep/0\.txt missing\. Get it at nowhere \(open\), or use data=mirror$"
+    ):
+        check_complete(dataset)
+    dataset.count = 7
+    with pytest.raises(DataError, match=r"deep/0\.txt, .*deep/4\.txt and 2 more missing\. Ask a friend$"):
+        check_complete(dataset, "Ask a friend")

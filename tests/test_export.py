@@ -11,8 +11,8 @@ from harness.datasets.now import Now
 from harness.export import ExportOptions, export
 from harness.isolation import calls
 from harness.method import MethodSpec
-from harness.protocols.base import SampleScore
 from harness.protocols.now import NowMetrical
+from harness.protocols.scores import SampleScore
 from harness.runner import RunOptions, run
 from harness.stored_predictions import stored_method
 from tests.datasets.now_layout import FACE, PHOTOS, write_now

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,7 +17,9 @@ import pytest
 
 from harness import HarnessError
 from harness.benchmark import Benchmark
+from harness.geometry.backend import chosen
 from harness.method import MethodSpec
+from harness.protocols.scores import Score
 from harness.run_folder import RunFolder
 from harness.runner import RunOptions, run
 from tests.toys import ToyDataset, ToyProtocol
@@ -230,3 +233,30 @@ def test_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(HarnessError, match="cannot be written"):
         go(tmp_path, "Good", output=tmp_path / "file" / "run")
+
+
+class BackendProtocol(ToyProtocol):
+    """Scores 1 where PyTorch3D is in use, else 0."""
+
+    def score(self, prediction, truth):
+        return Score(values={"face": float(chosen() == "pytorch3d")})
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_chosen_geometry_reaches_the_protocols_and_the_manifest(tmp_path, monkeypatch, workers):
+    for name in ("pytorch3d", "pytorch3d._C"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    bench = Benchmark("toy", ToyDataset(20), (BackendProtocol(),))
+    folders = {}
+    for geometry in ("pytorch3d", "warp"):
+        options = RunOptions(root=tmp_path, geometry=geometry, workers=workers)
+        folders[geometry] = run(bench, MethodSpec("Good", "tests.toys:Good"), {}, options)
+        assert {row["value"] for row in table(folders[geometry])} == {float(geometry == "pytorch3d")}
+        assert folders[geometry].manifest()["geometry"] == geometry
+    assert len({folder.path for folder in folders.values()}) == 2
+    assert chosen() == "warp"
+
+
+def test_geometry_that_is_not_there_is_refused_before_anything_runs(tmp_path):
+    with pytest.raises(HarnessError, match="geometry=embree: expected warp or pytorch3d"):
+        RunOptions(root=tmp_path, geometry="embree")

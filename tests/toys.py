@@ -10,7 +10,8 @@ import numpy as np
 
 from harness import MethodAdapter, Prediction, Sample, View
 from harness.benchmark import Access, DataKind, Dataset
-from harness.protocols.base import Protocol, Score
+from harness.protocols.base import Protocol
+from harness.protocols.scores import Score
 
 TRIANGLE = np.array([[0, 1, 2]])
 IMAGE = np.zeros((4, 4, 3), dtype=np.uint8)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
+from harness.geometry.backend import Backend, chosen
 from harness.geometry.mesh import Mesh
 from harness.geometry.pytorch3d_backend import pytorch3d_faces
 from harness.geometry.surface_kernels import (
@@ -24,7 +25,6 @@ from harness.geometry.surface_tree import SurfaceTree
 from harness.geometry.warp_setup import wp
 
 Array = NDArray[Any]
-Backend = Literal["warp", "pytorch3d"]
 
 if TYPE_CHECKING:
     Surfaces = Any
@@ -136,11 +136,11 @@ class ClosestPoints:
         Raises:
             ContractError: wrong shapes, or points that are NaN or infinite.
         """
-        return _query([self.tree], [points], max_distance, "warp")[0]
+        return _query([self.tree], [points], max_distance, chosen())[0]
 
 
 def closest_points_batch(
-    meshes: Sequence[Mesh], points: Sequence[Array], device: str = "cpu", backend: Backend = "warp"
+    meshes: Sequence[Mesh], points: Sequence[Array], device: str = "cpu", backend: Backend | None = None
 ) -> list[Closest]:
     """Looks up the closest points of several meshes, each for points of its own, all at once.
 
@@ -150,8 +150,9 @@ def closest_points_batch(
         meshes: what to search.
         points: as many arrays (N_i, 3), finite, in the unit and frame of their mesh.
         device: "cpu", "cuda" or "cuda:1".
-        backend: what finds the nearest faces: "warp", or "pytorch3d" where it is installed (it looks at every face,
-            and leaves out what it calls small). Points and distances are computed in float64 either way.
+        backend: what finds the nearest faces, the one in use unless given: "warp", or "pytorch3d" where it is
+            installed (it looks at every face, and leaves out what it calls small). Points and distances are computed
+            in float64 either way.
 
     Raises:
         ContractError: wrong shapes, NaN or infinite points, a mesh none of whose faces has an area, as many meshes as
@@ -159,7 +160,7 @@ def closest_points_batch(
     """
     if len(meshes) != len(points):
         raise ContractError(f"points: {len(points)} point sets for {len(meshes)} meshes, expected as many")
-    return _query([SurfaceTree(mesh, device) for mesh in meshes], points, None, backend) if meshes else []
+    return _query([SurfaceTree(mesh, device) for mesh in meshes], points, None, backend or chosen()) if meshes else []
 
 
 def _query(

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+BUILD = 'pip install --no-build-isolation "git+https://github.com/facebookresearch/pytorch3d.git"'
 _SMALLEST_AREA = 1e-12  # of triangles that count; PyTorch3D's own default leaves out what it should not
+
+
+def compiled() -> Any:
+    """PyTorch3D's compiled part. Raises ContractError if it is not installed."""
+    try:
+        return import_module("pytorch3d._C")
+    except ImportError as error:
+        raise ContractError(
+            f"geometry=pytorch3d: PyTorch3D cannot be imported ({error}). It is built for the torch that is installed, "
+            f"with {BUILD} (a compiler is needed, and nvcc for CUDA; see its INSTALL.md); or use geometry=warp, which "
+            "gives the same points"
+        ) from None
 
 
 def pytorch3d_faces(trees: Sequence[SurfaceTree], points: Sequence[Array]) -> Array:
@@ -32,15 +45,9 @@ def pytorch3d_faces(trees: Sequence[SurfaceTree], points: Sequence[Array]) -> Ar
     Raises:
         ContractError: PyTorch3D is not installed.
     """
-    try:
-        compiled = import_module("pytorch3d._C")
-    except ImportError as error:
-        raise ContractError(
-            f"geometry=pytorch3d: PyTorch3D cannot be imported ({error}); build it as its INSTALL.md says, or use "
-            "geometry=warp, which gives the same points"
-        ) from None
     import torch
 
+    extension = compiled()
     device = torch.device(trees[0].device)
     triangles = [tree.mesh.vertices[tree.mesh.faces[tree.kept]] - tree.centre for tree in trees]
     queries = [each - tree.centre for tree, each in zip(trees, points, strict=True)]
@@ -53,6 +60,6 @@ def pytorch3d_faces(trees: Sequence[SurfaceTree], points: Sequence[Array]) -> Ar
 
     (asked, asked_first), (faces, faces_first) = packed(queries), packed(triangles)
     most = max(len(each) for each in queries)
-    _, found = compiled.point_face_dist_forward(asked, asked_first, faces, faces_first, most, _SMALLEST_AREA)
+    _, found = extension.point_face_dist_forward(asked, asked_first, faces, faces_first, most, _SMALLEST_AREA)
     counts = torch.as_tensor([len(each) for each in queries], device=device)
     return np.asarray((found - torch.repeat_interleave(faces_first, counts)).cpu().numpy())

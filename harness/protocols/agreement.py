@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocols.base import SampleScore
+from harness.protocols.scores import SampleScore
 
 Array = NDArray[Any]
 

@@ -1,111 +1,25 @@
-"""What a protocol is, what scoring one sample gives, and how samples become the numbers of a table."""
+"""What a protocol is, and how samples become the numbers of a table."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
+from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.protocols.words import WORDS
-from harness.samples import FAILURE_REASONS, Prediction
+from harness.samples import Prediction
 
 Array = NDArray[Any]
-
-SCORING_FAILURES = (
-    *FAILURE_REASONS,
-    "no_landmarks",  # the alignment needs landmarks that the prediction does not have
-    "no_alignment",  # the landmarks or vertices do not determine the alignment
-)
-
-
-LARGEST_COORDINATE = 1e7  # millimetres: ten kilometres from the origin nothing can be computed to a micrometre
-
-
-@dataclass(frozen=True, eq=False)
-class Score:
-    """What one sample's prediction is worth, or why that cannot be said.
-
-    Attributes:
-        values: column -> score in the column's unit; empty if and only if `failure` is set.
-        diagnostics: recovered scale, determinant, iterations, vertex counts, residuals, ...
-        per_point: region -> ((N,) int32 scan vertex ids, (N,) float32 distances in the protocol's unit).
-        aligned_vertices: (V, 3) float32 millimetres, the prediction in the scan's frame, for pictures; where
-            regions have alignments of their own, that of the first region.
-        vectors: further arrays kept beside the score, by name, e.g. coefficients that are compared across views.
-        failure: one of SCORING_FAILURES.
-        detail: what happened, for a human.
-        warnings: what a careful reader of the number should know.
-    """
-
-    values: Mapping[str, float] = field(default_factory=dict)
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
-    per_point: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
-    aligned_vertices: Array | None = None
-    vectors: Mapping[str, Array] = field(default_factory=dict)
-    failure: str | None = None
-    detail: str = ""
-    warnings: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.failure is None and not self.values:
-            raise ContractError("score: has neither values nor a failure reason")
-        if self.failure is not None and (self.values or self.per_point or self.vectors):
-            raise ContractError(f"score: failed ({self.failure}) but carries values; a failure is never a number")
-        if self.failure is not None and self.failure not in SCORING_FAILURES:
-            raise ContractError(f"score.failure: {self.failure!r} is not one of {', '.join(SCORING_FAILURES)}")
-        for column, value in self.values.items():
-            if not math.isfinite(value):
-                raise ContractError(f"score.values[{column}]: {value} is not a number; give a failure reason instead")
-        for name in ("values", "diagnostics", "per_point", "vectors"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-        object.__setattr__(self, "warnings", tuple(self.warnings))
-
-    @classmethod
-    def failed(cls, reason: str, detail: str = "") -> Score:
-        """A score that says why there is no number."""
-        return cls(failure=reason, detail=detail)
-
-
-@dataclass(frozen=True, eq=False)
-class SampleScore:
-    """One sample's line in the score table: what `Protocol.summarise` needs, and no more.
-
-    Attributes:
-        sample_id, subject: as in the Sample.
-        condition: as in the Sample, e.g. {"views": 3}; samples are averaged apart for each distinct condition.
-        score: column -> value, or None where the sample failed.
-        fallback: column -> value of the fall-back (mean face) under the same protocol; used only where `score`
-            is None.
-        failure: the reason where `score` is None.
-        group: as in the Sample.
-        arrays: reads one array kept with the score, from disk at each call; None where there is none. Names:
-            "<region>/distances", "<region>/ids", "vectors/<name>", and the same of the fall-back after "fallback/".
-    """
-
-    sample_id: str
-    subject: str
-    condition: Mapping[str, str | int]
-    score: Mapping[str, float] | None
-    fallback: Mapping[str, float] | None = None
-    failure: str | None = None
-    arrays: Callable[[str], Array | None] = lambda name: None
-    group: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "group", self.group or self.subject)
-        if (self.score is None) != (self.failure is not None):
-            raise ContractError(f"sample {self.sample_id}: needs either a score or a failure reason")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,13 +150,9 @@ class Protocol(ABC):
             `evaluated`, `expected`: samples that worked, and all samples;
             `std_subjects`: standard deviation (n - 1) of the subjects' means behind `value`; None below two.
         """
-        groups: dict[tuple[tuple[str, str | int], ...], list[SampleScore]] = {}
-        for row in rows:
-            groups.setdefault(tuple(sorted(row.condition.items())), []).append(row)
-        ordered = sorted(groups.items(), key=lambda item: tuple((k, isinstance(v, str), v) for k, v in item[0]))
         return [
-            {**dict(condition), **self._summarise_group(column, members)}
-            for condition, members in ordered
+            {**condition, **self._summarise_group(column, members)}
+            for condition, members in by_condition(rows)
             for column in self.columns
         ]
 
@@ -288,46 +198,6 @@ class Protocol(ABC):
         if isinstance(value, bool):
             return "yes" if value else "no"
         return WORDS[name][value] if name in WORDS else str(value)
-
-
-def check_plausible(prediction: Prediction) -> str | None:
-    """Why a prediction in millimetres cannot be the size of a head, or None if it can.
-
-    Measures the distance between the outer eye corners (landmarks 36 and 45; 20 to 400 mm) where they are known,
-    else the diagonal of the box around the mesh (40 to 4000 mm). The message names the unit that would fit.
-    """
-    eyes = None if prediction.landmarks is None else prediction.landmarks[[36, 45]]
-    if eyes is not None and np.isfinite(eyes).all():
-        what, size, low, high = "outer eye corners", float(np.linalg.norm(eyes[0] - eyes[1])), 20.0, 400.0
-    elif prediction.vertices is not None:
-        what, size, low, high = (
-            "corners of the mesh's box",
-            float(np.linalg.norm(np.ptp(prediction.vertices, 0))),
-            40.0,
-            4000.0,
-        )
-    else:
-        return None
-    if low <= size <= high:
-        return None
-    message = f"the {what} are {size:.3g} mm apart, expected {low:.0f} to {high:.0f}"
-    for unit, factor in (("metres", 1000.0), ("centimetres", 10.0)):
-        if low <= size * factor <= high:
-            return f"{message}: these look like {unit} taken for millimetres (check the adapter's `unit`)"
-        if low <= size / factor <= high:
-            return f"{message}: these look like millimetres taken for {unit} (check the adapter's `unit`)"
-    return message
-
-
-def unusable(prediction: Prediction) -> Score | None:
-    """The failed score of a prediction that failed or has no mesh; None for one that can be scored."""
-    if prediction.failure is not None:
-        return Score.failed(prediction.failure, prediction.detail)
-    if prediction.vertices is None or prediction.faces is None:
-        return Score.failed("bad_mesh", "the prediction has no mesh; this protocol needs vertices and faces")
-    if np.abs(prediction.vertices).max() > LARGEST_COORDINATE:
-        return Score.failed("bad_mesh", f"a vertex is more than {LARGEST_COORDINATE:g} mm from the origin")
-    return None
 
 
 def _value_or_fallback(row: SampleScore, column: str, fallback: str) -> float | None:

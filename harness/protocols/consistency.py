@@ -16,8 +16,10 @@ from harness.geometry.closest import ClosestPoints
 from harness.geometry.mesh import Mesh
 from harness.geometry.refinement import fit_rigid_to_surface
 from harness.protocols.agreement import COEFFICIENTS, SURFACE_COLUMNS, Coefficients, Pool, Views
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.now_truth import NowTruth, predicted_landmarks
+from harness.protocols.scores import SampleScore, Score
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -98,23 +100,16 @@ class Consistency(Protocol):
             f"views (mm). Var is the squared distance of the coefficients from their mean over the views. {CAUTION}."
         )
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: NowTruth) -> Score:
         """Aligns one prediction; keeps its surface points and coefficients for `summarise`. See the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         problem = check_plausible(prediction) if self.scale == "none" else None
         if problem is not None:
             return Score.failed("bad_mesh", problem)
         landmarks = predicted_landmarks(prediction)
         if isinstance(landmarks, str):
             return Score.failed("no_landmarks", landmarks)
-        try:
-            return self._score(prediction, landmarks, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(prediction, landmarks, truth)
 
     def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth) -> Score:
         assert prediction.vertices is not None and prediction.faces is not None

@@ -17,10 +17,12 @@ from harness.geometry.dogleg import dogleg
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints
 from harness.geometry.surface_tree import SurfaceTree
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.face_region import predicted_face, scan_surface
 from harness.protocols.now_fit import pose_of, quadratic
 from harness.protocols.now_truth import NOW_LANDMARKS, NowTruth, predicted_landmarks
+from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -117,20 +119,13 @@ class FaceVerseChamfer(Protocol):
             "half the longest side of the scan's box. This is not KaoLRM's program, which is not public."
         )
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: FaceVerseTruth) -> Score:
         """Scores a prediction; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         landmarks = predicted_landmarks(prediction)
         if isinstance(landmarks, str):
             return Score.failed("no_landmarks", landmarks)
-        try:
-            return self._score(prediction, landmarks, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(prediction, landmarks, truth)
 
     def _score(self, prediction: Prediction, landmarks: Array, truth: FaceVerseTruth) -> Score:
         assert prediction.vertices is not None and prediction.faces is not None
@@ -172,13 +167,11 @@ class FaceVerseChamfer(Protocol):
 
         A scan's value is the mean over its views. Keys are the base class's.
         """
-        conditions: dict[tuple[tuple[str, str | int], ...], list[SampleScore]] = {}
-        for row in rows:
-            conditions.setdefault(tuple(sorted(row.condition.items())), []).append(row)
+        conditions = by_condition(rows)
         if len(conditions) == 1:
-            return [{**dict(rows[0].condition), **self._row(spec, rows)} for spec in TABLE]
-        apart = [{**dict(c), **self._row(TABLE[0], conditions[c])} for c in sorted(conditions)]
-        whole = {key: "all" for condition in conditions for key, _ in condition}
+            return [{**conditions[0][0], **self._row(spec, rows)} for spec in TABLE]
+        apart = [{**condition, **self._row(TABLE[0], members)} for condition, members in conditions]
+        whole = {key: "all" for condition, _ in conditions for key in condition}
         return apart + [{**whole, **self._row(spec, rows)} for spec in TABLE]
 
     def _row(self, spec: Statistic, rows: Sequence[SampleScore]) -> dict[str, Any]:

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from harness.errors import AlignmentError, ContractError
+from harness.errors import ContractError
 from harness.geometry.alignment import Similarity, fit_similarity
 from harness.geometry.mesh import Mesh
 from harness.geometry.neighbours import MovingNeighbours
-from harness.protocols.base import Protocol, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
+from harness.protocols.scores import Score
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -130,15 +132,10 @@ class H3ds(Protocol):
         if self.official and (self.icp_iterations, self.icp_tolerance) != (20, 1e-5):
             raise ContractError("protocol h3ds: official ICP stops at 20 iterations or 1e-5 mm^2; set official=False")
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: H3dsTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
-        try:
-            return self._score(prediction, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
+        return self._score(prediction, truth)
 
     def _score(self, prediction: Prediction, truth: H3dsTruth) -> Score:
         assert prediction.vertices is not None

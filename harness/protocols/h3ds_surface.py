@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import AlignmentError, ContractError
+from harness.errors import AlignmentError
 from harness.geometry.alignment import Similarity, fit_similarity
 from harness.geometry.closest import ClosestPoints
 from harness.geometry.mesh import Mesh
 from harness.geometry.refinement import fit_rigid_to_surface
-from harness.protocols.base import Protocol, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.h3ds import COMPUTES, H3DS_LANDMARKS, NEEDED_LANDMARKS, H3dsTruth, predicted_landmarks
+from harness.protocols.scores import Score
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -58,23 +60,16 @@ class H3dsSurface(Protocol):
     computes = COMPUTES
     knows_regions = ("face", "head")
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: H3dsTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         problem = check_plausible(prediction)
         if problem is not None:
             return Score.failed("bad_mesh", problem)
         landmarks = predicted_landmarks(prediction)
         if landmarks is None and not prediction.in_world_frame:
             return Score.failed("no_landmarks", NEEDED_LANDMARKS)
-        try:
-            return self._score(prediction, landmarks, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(prediction, landmarks, truth)
 
     def _score(self, prediction: Prediction, landmarks: Array | None, truth: H3dsTruth) -> Score:
         assert prediction.vertices is not None and prediction.faces is not None

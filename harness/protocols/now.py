@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import AlignmentError, ContractError
+from harness.errors import ContractError
 from harness.geometry.dogleg import Descent, dogleg
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.now_files import write_official_files
 from harness.protocols.now_fit import fit_landmarks, pose_of, quadratic
 from harness.protocols.now_truth import NOW_LANDMARKS, NowTruth, predicted_landmarks, truth_warnings
 from harness.protocols.pooled import summarise_points
+from harness.protocols.scores import SampleScore, Score
 from harness.samples import MILLIMETRES_PER, Prediction
 
 __all__ = ["NOW_LANDMARKS", "Now", "NowMetrical", "NowTruth"]
@@ -88,21 +90,14 @@ class Now(Protocol):
         """Statistics of the distances."""
         return ("median", "mean", "std")
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: NowTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         neutral = prediction.neutral()
         landmarks = predicted_landmarks(neutral)
         if isinstance(landmarks, str):
             return Score.failed("no_landmarks", landmarks)
-        try:
-            return self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL])
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL])
 
     def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Score:
         assert prediction.vertices is not None and prediction.faces is not None

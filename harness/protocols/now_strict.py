@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import AlignmentError, ContractError
+from harness.errors import AlignmentError
 from harness.geometry.alignment import Similarity, fit_similarity
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints, Pose
 from harness.geometry.refinement import fit_surface_to_points
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.now import COMPUTES, NO_NEUTRAL
 from harness.protocols.now_truth import NowTruth, check_spread, predicted_landmarks, truth_warnings
 from harness.protocols.pooled import in_all
+from harness.protocols.scores import SampleScore, Score
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -66,21 +68,14 @@ class NowStrict(Protocol):
         """As the base class, and over the images of all challenges together."""
         return super().summarise([*rows, *(in_all(row) for row in rows if row.condition)])
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: NowTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         neutral = prediction.neutral()
         landmarks = predicted_landmarks(neutral)
         if isinstance(landmarks, str):
             return Score.failed("no_landmarks", landmarks)
-        try:
-            return self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL])
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL])
 
     def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Score:
         assert prediction.vertices is not None and prediction.faces is not None

@@ -8,18 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.protocols.base import Protocol, SampleScore
+from harness.protocols.base import Protocol
+from harness.protocols.scores import SampleScore
 
 Array = NDArray[Any]
-
-
-def by_condition(rows: Sequence[SampleScore]) -> list[tuple[dict[str, str | int], list[SampleScore]]]:
-    """Each distinct condition with its samples, in the order of the conditions' values."""
-    groups: dict[tuple[tuple[str, str | int], ...], list[SampleScore]] = {}
-    for row in rows:
-        groups.setdefault(tuple(sorted(row.condition.items())), []).append(row)
-    ordered = sorted(groups.items(), key=lambda item: tuple((k, isinstance(v, str), v) for k, v in item[0]))
-    return [(dict(condition), members) for condition, members in ordered]
 
 
 def over_samples(

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
-from harness.protocols.base import Protocol, SampleScore
+from harness.protocols.base import Protocol
+from harness.protocols.scores import SampleScore
 
 Array = NDArray[Any]
 Reader = Callable[[], Array]

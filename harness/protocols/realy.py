@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from harness.errors import AlignmentError, ContractError
+from harness.errors import ContractError
 from harness.files import write_atomically
 from harness.geometry.alignment import Similarity
 from harness.geometry.closest import ClosestPoints
 from harness.geometry.mesh import Mesh
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
-from harness.protocols.over_samples import by_condition, over_samples
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
+from harness.protocols.over_samples import over_samples
 from harness.protocols.realy_icp import RegionFit, global_fit, region_fit
 from harness.protocols.realy_keypoints import COUNT, Topology, find_topology
 from harness.protocols.realy_nonrigid import ANCHOR_KEYPOINTS, deform
+from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.samples import MILLIMETRES_PER, Prediction
 
 Array = NDArray[Any]
@@ -117,23 +119,16 @@ class Realy(Protocol):
         """The four regions and their mean."""
         return (*self.regions, ALL)
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: RealyTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         assert prediction.faces is not None and prediction.vertices is not None
         if prediction.faces.min() > 0:
             return Score.failed("bad_mesh", "no face uses vertex 0; REALY's official program refuses such meshes")
         topology = find_topology(prediction.faces, truth.topologies)
         if topology is None:
             return Score.failed("no_landmarks", _unknown_topology(prediction, truth.topologies))
-        try:
-            return self._score(prediction, topology, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(prediction, topology, truth)
 
     def _score(self, prediction: Prediction, topology: Topology, truth: RealyTruth) -> Score:
         assert prediction.vertices is not None

@@ -13,9 +13,11 @@ from scipy.spatial import cKDTree
 from harness.errors import AlignmentError, ContractError
 from harness.geometry.mesh import Mesh
 from harness.geometry.neighbours import MovingNeighbours
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
+from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.h3ds import H3DS_LANDMARKS, H3ds, H3dsTruth
-from harness.protocols.over_samples import by_condition, over_samples
+from harness.protocols.over_samples import over_samples
+from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.protocols.threedfaw_distance import adjacent_surface_distances
 from harness.samples import MILLIMETRES_PER, Prediction
 
@@ -150,19 +152,12 @@ class ThreedfawArmse(Protocol):
         """ARMSE and its two halves."""
         return ("armse", "to_scan", "to_prediction")
 
+    @fails_without_number
     def score(self, prediction: Prediction, truth: ThreedfawTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
-        failure = unusable(prediction)
-        if failure is not None:
-            return failure
         if prediction.landmarks is None or not np.isfinite(prediction.landmarks[JAW + NOSE_TIP]).all():
             return Score.failed("no_landmarks", "the prediction's nose tip (landmark 30) is unknown; the crop needs it")
-        try:
-            return self._score(prediction, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        return self._score(prediction, truth)
 
     def _score(self, prediction: Prediction, truth: ThreedfawTruth) -> Score:
         scan = _Indexed.of(truth.scan.vertices, truth.scan.faces, truth.landmarks)

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import bdtr
 
 from harness import provenance
-from harness.protocols.base import Array, Protocol, SampleScore, Score
+from harness.protocols.base import Array, Protocol
+from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.samples import Prediction
 from harness.stages import STAGES
 
@@ -127,11 +128,7 @@ class Timing(Protocol):
 
         `value` is None where a sample failed or calls are too few; `value_dropping_failures` leaves failed samples out.
         """
-        groups: dict[tuple[tuple[str, str | int], ...], list[SampleScore]] = {}
-        for row in rows:
-            groups.setdefault(tuple(sorted(row.condition.items())), []).append(row)
-        ordered = sorted(groups.items(), key=lambda item: tuple((k, isinstance(v, str), v) for k, v in item[0]))
-        return [{**dict(condition), **row} for condition, members in ordered for row in self._rows(members)]
+        return [{**condition, **row} for condition, members in by_condition(rows) for row in self._rows(members)]
 
     def _rows(self, members: Sequence[SampleScore]) -> list[dict[str, Any]]:
         worked = [row for row in members if row.score is not None]

@@ -13,7 +13,7 @@ from harness import provenance
 from harness.benchmark import Benchmark, DataKind
 from harness.errors import HarnessError
 from harness.files import write_json
-from harness.protocols.base import Score
+from harness.protocols.scores import Score
 from harness.protocols.timing import Timing
 from harness.run_folder import RunFolder, in_words
 from harness.runner import now, score_table, summarise

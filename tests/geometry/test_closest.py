@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from harness.errors import ContractError
+from harness.geometry.backend import checked, using
 from harness.geometry.closest import ClosestPoints, closest_points_batch
 from harness.geometry.mesh import Mesh
 from harness.geometry.neighbours import MovingNeighbours
@@ -188,10 +189,16 @@ def test_pytorch3d_where_it_is_missing():
             closest_points_batch([bumpy(1)], [np.zeros((1, 3))], backend="pytorch3d")
 
 
-def test_pytorch3d_where_it_is_installed(monkeypatch):
-    """Its one function that is used, played by the twin: packed points and triangles, indices into the packed faces."""
+@pytest.fixture
+def played(monkeypatch):
+    """PyTorch3D's one function that is used, played by the twin; lists how many points each call had.
+
+    It takes packed points and triangles, and gives indices into the packed triangles.
+    """
+    asked = []
 
     def point_face_dist_forward(points, points_first, triangles, triangles_first, most, smallest_area):
+        asked.append(len(points))
         ends = [*points_first[1:].tolist(), len(points)], [*triangles_first[1:].tolist(), len(triangles)]
         squares, indices = [], []
         for a, b, c, d in zip(points_first.tolist(), ends[0], triangles_first.tolist(), ends[1], strict=True):
@@ -207,6 +214,10 @@ def test_pytorch3d_where_it_is_installed(monkeypatch):
     stub.point_face_dist_forward = point_face_dist_forward
     monkeypatch.setitem(sys.modules, "pytorch3d", types.ModuleType("pytorch3d"))
     monkeypatch.setitem(sys.modules, "pytorch3d._C", stub)
+    return asked
+
+
+def test_pytorch3d_where_it_is_installed(played):
     spoilt = Mesh(bumpy().vertices, np.vstack([[[0, 0, 1]], bumpy().faces]))
     meshes, rng = [spoilt, bumpy(1, offset=300.0)], np.random.default_rng(4)
     points = [mesh.vertices[:20] * 1.1 + rng.normal(size=(20, 3)) for mesh in meshes]
@@ -214,6 +225,25 @@ def test_pytorch3d_where_it_is_installed(monkeypatch):
         closest_points_batch(meshes, points, backend="pytorch3d"), meshes, points, strict=True
     ):
         check(found, mesh, asked, twin(mesh, asked)[0], 1e-9)
+
+
+def test_pytorch3d_where_it_is_chosen(played):
+    mesh = bumpy(1)
+    closest, points = ClosestPoints(mesh), mesh.vertices[:20] * 1.1 + [0.3, 0.2, 0.1]
+    by_warp = closest.query(points)
+    assert played == []
+    with using(checked("pytorch3d")):
+        found = closest.query(points)
+        check(closest_points_batch([mesh], [points])[0], mesh, points, by_warp.distances, 1e-9)
+        closest_points_batch([mesh], [points], backend="warp")
+    assert played == [20, 20]
+    check(found, mesh, points, by_warp.distances, 1e-9)
+    limit = float(np.median(by_warp.distances))
+    with using("pytorch3d"):
+        limited = closest.query(points, limit)
+    assert np.array_equal(limited.faces >= 0, found.distances <= limit)
+    closest.query(points)
+    assert played == [20, 20, 20]
 
 
 def test_faster_than_trimesh(benchmark):

@@ -13,7 +13,7 @@ from harness import MethodAdapter, Prediction, Sample, View
 from harness.benchmark import Access, DataKind, Dataset
 from harness.geometry.mesh import Mesh
 from harness.leaderboards.runs import Run
-from harness.protocols.base import Score
+from harness.protocols.scores import Score
 from harness.run_folder import RunFolder
 from tests.toys import ToyProtocol
 

@@ -1,6 +1,7 @@
 """Three small runs, made once: all samples scored, some failed, and one with scans."""
 
 import shutil
+from contextlib import contextmanager
 
 import pytest
 
@@ -27,11 +28,18 @@ class InThisProcess:
         pass
 
 
+@contextmanager
+def in_this_process():
+    """Runs that are made meanwhile start no process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness.runner, "WorkerProcess", InThisProcess)
+        yield
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """A folder of complete runs: treat as read-only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness.runner, "WorkerProcess", InThisProcess)
+    with in_this_process():
         return make_runs(tmp_path_factory)
 
 

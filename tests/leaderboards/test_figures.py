@@ -5,6 +5,7 @@ import pandas
 import pytest
 import trimesh
 
+from harness.inspection import Surface, with_errors
 from harness.leaderboards.figures import (
     CHOSEN_COLOUR,
     FALLBACK_COLOUR,
@@ -15,7 +16,7 @@ from harness.leaderboards.figures import (
     prediction_figure,
     score_bars,
 )
-from harness.leaderboards.geometry import LIMITS, Surface, colour_limit, lighter, with_errors
+from harness.leaderboards.geometry import LIMITS, colour_limit, lighter
 from tests.leaderboards.balls import FRONT, SCAN
 
 

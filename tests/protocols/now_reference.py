@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from harness.geometry.mesh import Mesh
-from harness.protocols.base import Score
 from harness.protocols.now import NOW_LANDMARKS, Now, NowMetrical, NowTruth
+from harness.protocols.scores import Score
 from harness.samples import Prediction
 from tests.protocols.reference import CASES, load, needs_reference
 

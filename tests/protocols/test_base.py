@@ -1,4 +1,4 @@
-"""Protocols as values, scores that are never half a number, and the averages of a table worked out by hand."""
+"""Protocols as values, and the averages of a table worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from harness.errors import ContractError
-from harness.protocols.base import Protocol, SampleScore, Score, check_plausible, unusable
+from harness.protocols.base import Protocol
 from harness.protocols.h3ds import H3ds
 from harness.protocols.h3ds_surface import H3dsSurface
-from harness.samples import Prediction
+from harness.protocols.scores import SampleScore
 
 
 def row(sample, subject, views, score, fallback=None):
@@ -107,28 +107,6 @@ def test_protocol_is_frozen_and_abstract():
         Unfinished(name="x", official=False)
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"values": {"face": np.nan}},
-        {"values": {"face": np.inf}},
-        {"values": {"face": 1.0}, "failure": "bad_mesh"},
-        {"per_point": {"face": (np.zeros(1), np.zeros(1))}, "failure": "bad_mesh"},
-        {"failure": "bad luck"},
-    ],
-)
-def test_a_score_is_a_number_or_a_failure(fields):
-    with pytest.raises(ContractError, match="score"):
-        Score(**fields)
-
-
-def test_a_row_is_a_number_or_a_failure():
-    for score, failure in (({"face": 1.0}, "crash"), (None, None)):
-        with pytest.raises(ContractError, match="s1"):
-            SampleScore("s1", "p1", {}, score, None, failure)
-
-
 def test_mean_over_samples_then_subjects_for_each_condition():
     rows = [row("a1", "a", 1, 1.0), row("a2", "a", 1, 3.0), row("b1", "b", 1, 5.0), row("a1", "a", 3, 0.5)]
     result = table(rows)
@@ -167,44 +145,6 @@ def test_nothing_worked():
 def test_conditions_sort_by_value():
     rows = [row("a", "a", views, 1.0) for views in (16, 3, 1)]
     assert [r["views"] for r in H3ds(regions=("face",)).summarise(rows)] == [1, 3, 16]
-
-
-def eyes(millimetres):
-    landmarks = np.full((68, 3), np.nan)
-    landmarks[[36, 45]] = [[-millimetres / 2, 0, 0], [millimetres / 2, 0, 0]]
-    return Prediction(np.eye(3) * millimetres * 2, [[0, 1, 2]], landmarks)
-
-
-@pytest.mark.parametrize("millimetres", [20, 60, 90, 120, 400])
-def test_plausible_sizes(millimetres):
-    assert check_plausible(eyes(millimetres)) is None
-
-
-@pytest.mark.parametrize(
-    ("millimetres", "words"),
-    [
-        (0.09, "look like metres taken for millimetres"),
-        (9.0, "look like centimetres taken for millimetres"),
-        (90_000, "look like millimetres taken for metres"),
-        (900, "look like millimetres taken for centimetres"),
-        (1e-6, "expected 20 to 400"),
-    ],
-)
-def test_implausible_sizes_name_the_unit(millimetres, words):
-    assert words in check_plausible(eyes(millimetres))
-
-
-def test_size_without_landmarks():
-    assert check_plausible(Prediction(np.eye(3) * 200, [[0, 1, 2]])) is None
-    assert "metres" in check_plausible(Prediction(np.eye(3) * 0.2, [[0, 1, 2]]))
-    assert "box" in check_plausible(Prediction(np.eye(3) * 2, [[0, 1, 2]]))
-    assert check_plausible(Prediction.failed("no_face")) is None
-
-
-def test_unusable_predictions():
-    assert unusable(Prediction.failed("timeout", "10 s")).failure == "timeout"
-    assert unusable(Prediction()).failure == "bad_mesh"
-    assert unusable(eyes(90)) is None
 
 
 IDS = {"h3ds": "6bdd0cfe", "h3ds_surface": "b842ee11"}

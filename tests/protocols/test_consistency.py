@@ -12,10 +12,10 @@ from scipy.spatial.transform import Rotation
 from harness.errors import ContractError
 from harness.geometry.mesh import Mesh
 from harness.protocols.agreement import Running
-from harness.protocols.base import SampleScore, Score
 from harness.protocols.consistency import Consistency
 from harness.protocols.faceverse import FaceVerseTruth
 from harness.protocols.now_truth import NOW_LANDMARKS
+from harness.protocols.scores import SampleScore, Score
 from harness.samples import Prediction
 from tests.geometry_shapes import bumpy
 from tests.protocols import heads

@@ -14,10 +14,10 @@ from scipy.spatial.transform import Rotation
 from harness.errors import ContractError
 from harness.geometry.mesh import Mesh
 from harness.protocols import face_region
-from harness.protocols.base import SampleScore
 from harness.protocols.faceverse import DIRECTIONS, FaceVerseChamfer, FaceVerseTruth
 from harness.protocols.now import Now
 from harness.protocols.now_truth import NOW_LANDMARKS, crop_ball
+from harness.protocols.scores import SampleScore
 from harness.samples import Prediction
 from tests.geometry_shapes import bumpy
 from tests.protocols import heads

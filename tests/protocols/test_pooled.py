@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ContractError
-from harness.protocols.base import SampleScore
 from harness.protocols.now import Now
 from harness.protocols.now_files import write_official_files
 from harness.protocols.pooled import cumulative_error_curve, pool
+from harness.protocols.scores import SampleScore
 
 
 def check(found, arrays):

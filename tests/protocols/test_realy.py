@@ -13,10 +13,10 @@ from harness.errors import AlignmentError, ContractError
 from harness.fallback import mean_face
 from harness.geometry.closest import ClosestPoints
 from harness.geometry.mesh import Mesh
-from harness.protocols.base import SampleScore
 from harness.protocols.realy import REGIONS, Realy, RealyTruth, merged
 from harness.protocols.realy_icp import RIGID_KEYPOINTS, fit, global_fit, region_fit
 from harness.protocols.realy_keypoints import procedural_topology
+from harness.protocols.scores import SampleScore
 from harness.samples import Prediction
 from tests.protocols import realy_twin as twin
 

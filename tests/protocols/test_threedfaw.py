@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from harness.errors import AlignmentError, ContractError
 from harness.geometry.mesh import Mesh
-from harness.protocols.base import SampleScore
 from harness.protocols.h3ds import H3ds
+from harness.protocols.scores import SampleScore
 from harness.protocols.threedfaw import JAW, ThreedfawArmse, ThreedfawChamfer, ThreedfawTruth, fit
 from harness.protocols.threedfaw_distance import adjacent_surface_distances
 from harness.samples import Prediction

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness import provenance
 from harness.errors import ContractError
-from harness.protocols.base import SampleScore
+from harness.protocols.scores import SampleScore
 from harness.protocols.timing import (
     LEAST_CALLS,
     STATISTICS,

@@ -1,45 +1,59 @@
 """A run's data is found again where the run read it, and nothing else is ever opened or started."""
 
-import copy
 import shutil
 
 import numpy as np
 import pytest
 
 from harness import HarnessError
-from harness.leaderboards.material import aligned_surface, check_targets, open_benchmark, picture, scan_surface
-from harness.leaderboards.runs import find_runs
-from harness.samples import View
+from harness.benchmark import Benchmark
+from harness.inspection import InspectedSample, Inspection, check_targets, open_benchmark, predicted_surface
+from harness.run_folder import RunFolder
+from harness.samples import Sample, View
 from tests.leaderboards.balls import FRONT, SCAN
+from tests.leaderboards.conftest import in_this_process, make_runs
+from tests.toys import ToyDataset, ToyProtocol
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Method -> folder of its run: treat as read-only."""
+    with in_this_process():
+        root = make_runs(tmp_path_factory)
+    folders = [RunFolder(path.parent) for path in root.rglob("summary.json")]
+    return {folder.summary()["method"]: folder for folder in folders}
 
 
 @pytest.fixture
-def ball(finished):
-    return next(run for run in find_runs(finished)[0] if run.method == "LargerBall")
+def ball(runs):
+    return runs["LargerBall"]
 
 
 @pytest.fixture
 def manifest(ball):
-    return copy.deepcopy(ball.manifest)
+    return ball.manifest()
 
 
 def test_scan_carries_the_errors_of_the_run(ball):
-    benchmark = open_benchmark(ball.manifest)
-    surface = scan_surface(benchmark, ball, benchmark.samples()[0], "toy_distance", "face")
+    surface = Inspection(ball).sample("ball_1").scan("toy_distance", "face")
     assert surface.vertices is SCAN.vertices
     np.testing.assert_allclose(surface.errors[FRONT], 4.0, atol=1e-5)
     assert np.isfinite(surface.errors).sum() == len(FRONT)
 
 
 def test_prediction_stands_where_the_protocol_put_it(ball):
-    surface = aligned_surface(ball, "ball_1", "toy_distance")
+    surface = predicted_surface(ball, "ball_1", "toy_distance")
     np.testing.assert_allclose(surface.vertices, SCAN.vertices * 1.05 + 1000, atol=1e-3)
     np.testing.assert_array_equal(surface.faces, SCAN.faces)
 
 
-def test_failed_prediction_has_no_surface(finished):
-    bad = next(run for run in find_runs(finished)[0] if run.method == "Bad")
-    assert aligned_surface(bad, "s0003", "toy_distance") is None
+def test_failed_prediction_has_no_surface(runs):
+    assert predicted_surface(runs["Bad"], "s0003", "toy_distance") is None
+
+
+def test_a_sample_that_is_not_there_is_said(ball):
+    with pytest.raises(HarnessError, match="has no sample ball_2"):
+        Inspection(ball).sample("ball_2")
 
 
 def test_data_that_moved_away_is_said(manifest, tmp_path):
@@ -78,23 +92,29 @@ def test_manifest_without_configuration_is_refused(manifest):
 
 
 def test_scores_of_another_scan_are_refused(ball, monkeypatch):
-    benchmark = open_benchmark(ball.manifest)
+    inspection = Inspection(ball)
     smaller = SCAN.__class__(SCAN.vertices[:3], SCAN.faces[:1] * 0 + np.arange(3))
-    monkeypatch.setattr(type(benchmark.dataset), "truth", lambda self, sample: type("T", (), {"scan": smaller}))
+    monkeypatch.setattr(
+        type(inspection.benchmark.dataset), "truth", lambda self, sample: type("T", (), {"scan": smaller})
+    )
     with pytest.raises(HarnessError, match="another scan"):
-        scan_surface(benchmark, ball, benchmark.samples()[0], "toy_distance", "face")
+        inspection.sample("ball_1").scan("toy_distance", "face")
 
 
-def test_damaged_score_is_named(ball, runs_folder):
-    run = next(run for run in find_runs(runs_folder)[0] if run.method == "LargerBall")
-    (run.folder.path / "scores" / "ball_1.npz").write_bytes(b"PK")
+def test_damaged_score_is_named(ball, tmp_path):
+    run = RunFolder(shutil.copytree(ball.path, tmp_path / "run"))
+    (run.path / "scores" / "ball_1.npz").write_bytes(b"PK")
     with pytest.raises(HarnessError, match="ball_1"):
-        aligned_surface(run, "ball_1", "toy_distance")
-    shutil.rmtree(run.folder.path / "predictions")
+        predicted_surface(run, "ball_1", "toy_distance")
+    shutil.rmtree(run.path / "predictions")
     with pytest.raises(HarnessError, match="ball_1"):
-        aligned_surface(run, "ball_1", "toy_distance")
+        predicted_surface(run, "ball_1", "toy_distance")
 
 
-def test_pictures_are_made_smaller_only():
-    assert picture(View(np.zeros((2000, 1000, 3), np.uint8)), 100).shape == (100, 50, 3)
-    assert picture(View(np.zeros((20, 10, 3), np.uint8)), 100).shape == (20, 10, 3)
+def test_pictures_are_made_smaller_only(ball):
+    views = tuple(View(np.zeros((height, height // 2, 3), np.uint8)) for height in (2000, 20))
+    toy = Benchmark("toy", ToyDataset(1), (ToyProtocol(),))
+    sample = InspectedSample(ball, toy, Sample("s", "p", views))
+    assert sample.views == 2
+    assert sample.picture(0, 100).shape == (100, 50, 3)
+    assert sample.picture(1, 100).shape == (20, 10, 3)
