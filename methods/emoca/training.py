@@ -45,7 +45,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(1200, learning_rate=1e-3, seed=0), 32, 1))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(900, learning_rate=1e-3, seed=0), 32, 1))
     photometric: float = 2.0
     prior: float = 1e-4
     deca: str = str(Path(__file__).parent.parent / "deca" / "mini.safetensors")
@@ -95,7 +95,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
             "eyes": eye_closure(landmarks, lesson.landmarks),
             "lips": lip_closure(landmarks, lesson.landmarks),
             "corners": mouth_corners(landmarks, lesson.landmarks),
-            "picture": settings.photometric * photometric(shop.artist, drawn, codes, lesson),
+            "picture": settings.photometric * photometric(shop.artist, drawn, codes, lesson.images, lesson.masks),
             "prior": settings.prior * half_squares(codes.expression),
         }
 

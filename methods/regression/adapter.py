@@ -84,8 +84,8 @@ class RegressorAdapter(MethodAdapter):
         self.size = "paper" if checkpoint else size
         if self.size == "paper" and not checkpoint and not random_weights:
             raise HarnessError(
-                f"{self.name}: size=paper needs the official weights, method.checkpoint=PATH (its README.md says where to "
-                "ask), or method.options.random_weights=true to measure speed only"
+                f"{self.name}: size=paper needs the official weights, method.checkpoint=PATH (its README.md says where "
+                "to ask), or method.options.random_weights=true to measure speed only"
             )
         if checkpoint and head != "flame":
             raise HarnessError(
@@ -240,8 +240,7 @@ class RegressorAdapter(MethodAdapter):
 
 def averaged(codes: Codes) -> Codes:
     """The codes of n views of one face as one: the mean identity, and the rest of the first."""
-    first = {name: None if value is None else value[:1] for name, value in vars(codes).items()}
-    return Codes(**{**first, "shape": codes.shape.mean(dim=0, keepdim=True)})
+    return replace(codes.rows(slice(1)), shape=codes.shape.mean(dim=0, keepdim=True))
 
 
 def _metres(points: Tensor) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -32,3 +33,15 @@ class Codes:
     texture: Tensor | None = None
     light: Tensor | None = None
     tokens: Tensor | None = None
+
+    def rows(self, which: slice) -> Codes:
+        """The codes of some of the crops."""
+        return self._each(lambda value: value[which])
+
+    def detached(self) -> Codes:
+        """The same values without their history."""
+        return self._each(lambda value: value.detach())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Codes:
+        present = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: change(value) for name, value in present.items()})

@@ -157,12 +157,11 @@ def landmarks_of(decoder: Decoder, points: Tensor) -> Tensor:
     return decoder.head.landmarks(points)[..., :2]
 
 
-def photometric(artist: FaceArtist, drawn: Drawn, codes: Codes, lesson: Lesson) -> Tensor:
-    """DECA's L1 between the crop and the drawn face, on the subject."""
+def photometric(artist: FaceArtist, drawn: Drawn, codes: Codes, images: Tensor, masks: Tensor) -> Tensor:
+    """DECA's L1 between crops (B, 3, S, S) and the drawn faces, where masks (B, 1, S, S) say that the subject is."""
     assert codes.texture is not None and codes.light is not None
     fragments = drawn.fragments
     where = (fragments.picture, fragments.row, fragments.column)
-    seen = lesson.images.permute(0, 2, 3, 1)[where]
-    inside = lesson.masks[:, 0][where].to(seen)
-    error = (artist.colours(drawn, codes.texture, codes.light) - seen).abs().mean(dim=1)
-    return (error * inside).sum() / inside.sum().clamp_min(1)
+    inside = masks[:, 0][where].to(images)
+    error = artist.colours(drawn, codes.texture, codes.light) - images.permute(0, 2, 3, 1)[where]
+    return (error.abs().mean(dim=1) * inside).sum() / inside.sum().clamp_min(1)

@@ -91,8 +91,3 @@ def frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in learning:
             parameter.requires_grad_(True)
-
-
-def detached(codes: Codes) -> Codes:
-    """The same values without their history."""
-    return Codes(**{name: None if value is None else value.detach() for name, value in vars(codes).items()})

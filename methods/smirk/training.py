@@ -27,7 +27,7 @@ from harness.methods.regression.training import (
 )
 from harness.methods.smirk.cycle import cycle_loss, other_expressions
 from harness.methods.smirk.network import MINI, Smirk
-from harness.methods.smirk.painting import Painter, detached, frozen
+from harness.methods.smirk.painting import Painter, frozen
 from harness.training import Schedule, read_weights
 from harness.training_data import cut
 
@@ -47,8 +47,8 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    pretrain: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1.5e-3, seed=0), 32, 1))
-    core: Stage = field(default_factory=lambda: Stage(Schedule(600, learning_rate=5e-4, seed=1), 16, 1))
+    pretrain: Stage = field(default_factory=lambda: Stage(Schedule(1800, learning_rate=1.5e-3, seed=0), 32, 1))
+    core: Stage = field(default_factory=lambda: Stage(Schedule(400, learning_rate=5e-4, seed=1), 16, 1))
     mica: str = str(Path(__file__).parent.parent / "mica" / "mini.safetensors")
 
 
@@ -128,7 +128,7 @@ def train_core(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: P
         still.eval()
         codes = net(lesson.images)
         first = painter(lesson, codes, rng)
-        meant = other_expressions(detached(codes), pick(templates, len(lesson.images), rng).to(shop.device), rng)
+        meant = other_expressions(codes.detached(), pick(templates, len(lesson.images), rng).to(shop.device), rng)
         with frozen(generator if torch.rand((), generator=rng) < 0.5 else encoders.expression_encoder):
             again = net(painter(lesson, meant, rng, first.kept).images)
         return {

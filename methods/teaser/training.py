@@ -16,7 +16,7 @@ from harness.methods.regression.material import Lesson
 from harness.methods.regression.training import Setting, Stage, export, landmarks_of, prepare, train_stage
 from harness.methods.smirk.cycle import cycle_loss, other_expressions
 from harness.methods.smirk.masking import outside_face
-from harness.methods.smirk.painting import Painter, detached, frozen
+from harness.methods.smirk.painting import Painter, frozen
 from harness.methods.smirk.training import pick, rest_losses
 from harness.methods.teaser.network import MINI, Teaser
 from harness.training import Schedule, read_weights
@@ -37,7 +37,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(600, learning_rate=7e-4, seed=0), 16, 1))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(400, learning_rate=7e-4, seed=0), 16, 1))
     tokens: float = 5.0
     regions: float = 10.0
     smirk: str = str(Path(__file__).parent.parent / "smirk" / "mini.safetensors")
@@ -78,7 +78,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
         still.eval()
         codes = net(lesson.images)
         first = painter(lesson, codes, rng)
-        meant = other_expressions(detached(codes), pick(templates, len(lesson.images), rng).to(shop.device), rng)
+        meant = other_expressions(codes.detached(), pick(templates, len(lesson.images), rng).to(shop.device), rng)
         with frozen(generator if torch.rand((), generator=rng) < 0.5 else encoders.expression_encoder):
             again = net(painter(lesson, meant, rng).images)
         return {
