@@ -45,8 +45,8 @@ def measure(folder: Path) -> None:
             size, right, down = np.median(rows, axis=0)
             spread = np.std(rows, axis=0).round(3)
             sys.stdout.write(
-                f"{path.stem}: {len(rows)} of {len(pictures)} found; size {size:.3f}, right {right:.3f}, down {down:.3f}; "
-                f"standard deviations {spread.tolist()}\n"
+                f"{path.stem}: {len(rows)} of {len(pictures)} found; size {size:.3f}, right {right:.3f}, "
+                f"down {down:.3f}; standard deviations {spread.tolist()}\n"
             )
 
 
