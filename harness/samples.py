@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from harness.errors import ContractError, DataError, NonFiniteError
+from harness.errors import ContractError, NonFiniteError
+from harness.images import read_pixels
 
 Array = NDArray[Any]
 
@@ -133,25 +133,14 @@ class View:
             object.__setattr__(self, "landmarks", value)
 
     def read_image(self) -> Array:
-        """(H, W, 3) uint8 RGB. Raises DataError if the file is missing or corrupt."""
-        return self.image if not isinstance(self.image, Path) else _read_pixels(self.image, "RGB")
+        """(H, W, 3) uint8 RGB, stored pixels (see `harness.images`). Raises DataError if missing or corrupt."""
+        return self.image if not isinstance(self.image, Path) else read_pixels(self.image, "RGB")
 
     def read_mask(self) -> Array | None:
         """(H, W) bool, or None where the data set has no mask. Raises DataError if the file is corrupt."""
         if isinstance(self.mask, Path):
-            return _read_pixels(self.mask, "L") > 127
+            return read_pixels(self.mask, "L") > 127
         return self.mask
-
-
-def _read_pixels(path: Path, mode: str) -> Array:
-    try:
-        with Image.open(path) as image:
-            transparent = mode == "L" and "A" in image.getbands()
-            return np.asarray(image.getchannel("A") if transparent else image.convert(mode))
-    except FileNotFoundError:
-        raise DataError(f"{path}: image file is missing") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be read as an image ({error}); restore the file from the data set") from None
 
 
 @dataclass(frozen=True, eq=False)
