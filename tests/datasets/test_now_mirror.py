@@ -60,7 +60,7 @@ def test_says_that_it_is_a_mirror(root, monkeypatch, tmp_path):
     home = tmp_path / "mirrors" / f"now-{Now.mirror_version}"
     home.parent.mkdir()
     home.symlink_to(root / "now")
-    monkeypatch.setattr("harness.data.mirror_is_intact", lambda dataset: True)
+    monkeypatch.setattr("harness.data.mirror_is_intact", lambda *which: True)
     data = Now("mirror", tmp_path / "nothing")
     assert data.kind is DataKind.MIRROR and data.version == "mirror-1"
 
