@@ -97,7 +97,7 @@ def test_boxes_hold_the_face(root, data, monkeypatch):
     seen = []
     original = mirror.render
     monkeypatch.setattr(mirror, "render", lambda *a, **k: seen.append(original(*a, **k)) or seen[-1])
-    mirror._write_subject(root / "again", mirror.FIRST_SEED, SMALL["counts"][0], SMALL["size"], None)
+    mirror._write_subject(root / "again", "procedural", mirror.FIRST_SEED, SMALL["counts"][0], SMALL["size"], None)
     for sample, picture in zip(data.samples(), seen, strict=False):
         left, top, right, bottom = sample.views[0].box
         inside = (picture.landmarks > [left, top]) & (picture.landmarks < [right, bottom])
