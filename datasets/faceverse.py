@@ -64,12 +64,13 @@ class FaceVerse(Dataset):
     access: ClassVar[Access] = Access.SIGNED_FORM
     ask_at: ClassVar[str] = "https://github.com/LizhenWangT/FaceVerse-Dataset"
     mirror_version: ClassVar[str] = "mirror-1"
+    mirror_heads: ClassVar[tuple[str, ...]] = ("procedural", "ict")
 
     def __init__(self, data: str, data_root: str | Path, views: str = "random", split: str = "test") -> None:
         """Finds the files.
 
         Args:
-            data: "real", "mirror" or "auto".
+            data: "real", "mirror", "mirror-ict" or "auto".
             data_root: folder that holds `faceverse/`.
             views: "random" (32 per scan) or "grid" (39, results broken down by yaw).
             split: "test" (people 111 to 128) or "all".
@@ -89,11 +90,11 @@ class FaceVerse(Dataset):
         check_complete(self, f"{where}; pictures and cameras are made by {RENDER}")
 
     @staticmethod
-    def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
-        """Writes the synthetic stand-in."""
+    def write_mirror(folder: Path, progress: Callable[[float], None], head: str = "procedural") -> None:
+        """Writes the synthetic stand-in, of people of a head model."""
         from harness.datasets.faceverse_mirror import write_faceverse_mirror
 
-        write_faceverse_mirror(folder, progress=progress)
+        write_faceverse_mirror(folder, progress=progress, head=head)
 
     @property
     def version(self) -> str:

@@ -1,4 +1,4 @@
-"""The synthetic stand-in for FaceVerse: scans of procedural heads with expressions, and pictures of them.
+"""The synthetic stand-in for FaceVerse: scans of random heads with expressions, and pictures of them.
 
 Everything is random by seed and equal on each run. Scans and pictures end at the neck.
 """
@@ -14,6 +14,7 @@ import torch
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from harness.data import versioned
 from harness.datasets.faceverse_views import (
     SIZE,
     Index,
@@ -26,6 +27,7 @@ from harness.datasets.faceverse_views import (
 )
 from harness.errors import ContractError
 from harness.geometry.mesh import Mesh, write_mesh
+from harness.heads.build import build_head
 from harness.protocols.now_truth import NOW_LANDMARKS
 from harness.synthesis.batch import write_all
 from harness.synthesis.lighting import random_light
@@ -44,6 +46,12 @@ EXPRESSIONS: tuple[dict[str, float], ...] = (
     {"jaw_open": 0.9, "brow_inner_up": 0.8, "brow_outer_up": 0.8, "eye_wide": 0.6},
 )
 """Names are those of the head model's components, without `_left` and `_right` where both take part."""
+ICT_EXPRESSIONS: tuple[dict[str, float], ...] = (
+    {},
+    {"mouthSmile": 0.9, "cheekSquint": 0.6, "mouthUpperUp": 0.3, "mouthLowerDown": 0.3},
+    {"jawOpen": 0.6, "browInnerUp": 0.8, "browOuterUp": 0.8, "eyeWide": 0.6},
+)
+"""The same faces in ICT-FaceKit's components."""
 # What public code says of the released files: y points down and z away from the face.
 AXES = np.diag([1.0, -1.0, -1.0])
 NOSE_BASE, BELOW_NOSE_MM = 33, 130.0
@@ -59,6 +67,7 @@ def write_faceverse_mirror(
     size: int = SIZE,
     workers: int = 2,
     grids: bool = True,
+    head: str = "procedural",
 ) -> None:
     """Writes the mirror; the defaults take about a minute and a half on two cores.
 
@@ -70,13 +79,14 @@ def write_faceverse_mirror(
         size: of the pictures, pixels.
         workers: processes; 1 works in this one.
         grids: whether the neutral scans are also rendered on the grid.
+        head: name of the people's head model.
     """
     scans = [(seed, index) for seed in range(FIRST_SEED, FIRST_SEED + people) for index in range(expressions)]
-    jobs = [(folder, *scan, ("random", "grid") if grids and not scan[1] else ("random",), size) for scan in scans]
+    jobs = [(folder, head, *scan, ("random", "grid") if grids and not scan[1] else ("random",), size) for scan in scans]
     write_all(_write_scan, jobs, workers, progress)
     views = ("random", "grid") if grids else ("random",)
-    names = {v: tuple(scan_name(*scan) for scan, job in zip(scans, jobs, strict=True) if v in job[3]) for v in views}
-    Index(VERSION, names).write(folder / "rendered")
+    names = {v: tuple(scan_name(*scan) for scan, job in zip(scans, jobs, strict=True) if v in job[4]) for v in views}
+    Index(versioned(VERSION, head), names).write(folder / "rendered")
 
 
 def scan_name(seed: int, expression: int) -> str:
@@ -84,9 +94,10 @@ def scan_name(seed: int, expression: int) -> str:
     return f"{FIRST_PERSON + seed - FIRST_SEED:03d}_{expression + 1:02d}"
 
 
-def placed_subject(seed: int, expression: int) -> Subject:
+def placed_subject(seed: int, expression: int, head: str = "procedural") -> Subject:
     """A person with one of EXPRESSIONS, turned a little; the place and the turn differ from scan to scan."""
-    subject = with_expression(random_subject(seed, expression=False), EXPRESSIONS[expression])
+    weights = (ICT_EXPRESSIONS if head == "ict" else EXPRESSIONS)[expression]
+    subject = with_expression(random_subject(seed, build_head(head), expression=False), weights)
     rng = stream(seed, _PLACE, expression)
     turn = Rotation.from_rotvec(rng.normal(0, np.deg2rad(3), 3)).as_matrix()
     middle = subject.middle - [0, 0, 80]
@@ -113,8 +124,8 @@ def with_expression(subject: Subject, weights: dict[str, float]) -> Subject:
     return replace(subject, expression=expression, vertices=vertices[0].numpy(), landmarks=landmarks[0].numpy())
 
 
-def _write_scan(folder: Path, seed: int, expression: int, view_sets: Sequence[str], size: int) -> None:
-    name, subject = scan_name(seed, expression), placed_subject(seed, expression)
+def _write_scan(folder: Path, head: str, seed: int, expression: int, view_sets: Sequence[str], size: int) -> None:
+    name, subject = scan_name(seed, expression), placed_subject(seed, expression, head)
     end = float(subject.landmarks[NOSE_BASE, 1]) - BELOW_NOSE_MM
     scan = scan_of(subject)
     mesh = _above(Mesh(scan.vertices, scan.faces), end)

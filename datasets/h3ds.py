@@ -52,12 +52,13 @@ class H3ds(Dataset):
     access: ClassVar[Access] = Access.SIGNED_FORM
     ask_at: ClassVar[str] = "https://github.com/CrisalixSA/h3ds"
     mirror_version: ClassVar[str] = "mirror-1"
+    mirror_heads: ClassVar[tuple[str, ...]] = ("procedural", "ict")
 
     def __init__(self, data: str, data_root: str | Path, views: int | Sequence[int], tag: str = "") -> None:
         """Finds the files and reads the configuration.
 
         Args:
-            data: "real", "mirror" or "auto".
+            data: "real", "mirror", "mirror-ict" or "auto".
             data_root: folder that holds `h3ds/`.
             views: sizes of the view sets to evaluate, e.g. 3 or [1, 3].
             tag: only subjects with this tag ("h3d-net", "sira++"); all where empty.
@@ -80,11 +81,11 @@ class H3ds(Dataset):
         check_complete(self)
 
     @staticmethod
-    def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
-        """Writes the synthetic stand-in."""
+    def write_mirror(folder: Path, progress: Callable[[float], None], head: str = "procedural") -> None:
+        """Writes the synthetic stand-in, of people of a head model."""
         from harness.datasets.h3ds_mirror import write_h3ds_mirror
 
-        write_h3ds_mirror(folder, progress=progress)
+        write_h3ds_mirror(folder, progress=progress, head=head)
 
     @property
     def version(self) -> str:

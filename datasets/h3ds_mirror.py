@@ -14,7 +14,10 @@ from PIL import Image
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from harness.data import versioned
 from harness.geometry.mesh import Mesh, write_mesh
+from harness.heads.build import build_head
+from harness.heads.head import Head
 from harness.protocols.h3ds import H3DS_LANDMARKS
 from harness.samples import Camera
 from harness.synthesis.batch import write_all
@@ -50,6 +53,7 @@ def write_h3ds_mirror(
     views: int = 16,
     size: int = 512,
     workers: int = 2,
+    head: str = "procedural",
 ) -> None:
     """Writes the mirror; the defaults take about a minute on two cores.
 
@@ -60,13 +64,15 @@ def write_h3ds_mirror(
         views: pictures of each, at most 16; only the view sets that they suffice for are listed.
         size: of the pictures, pixels.
         workers: processes; 1 works in this one.
+        head: name of the people's head model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seeds = [FIRST_SEED + index for index in range(subjects)]
-    jobs = [(folder / subject_id(seed), seed, views, size) for seed in seeds]
+    jobs = [(folder / subject_id(seed), head, seed, views, size) for seed in seeds]
     write_all(_write_subject, jobs, workers, progress)
-    (folder / "config.toml").write_text(_config([subject_id(seed) for seed in seeds], views), encoding="utf-8")
-    (folder / "version.txt").write_text(VERSION, encoding="utf-8")
+    version = versioned(VERSION, head)
+    (folder / "config.toml").write_text(_config(version, [subject_id(seed) for seed in seeds], views), encoding="utf-8")
+    (folder / "version.txt").write_text(version, encoding="utf-8")
 
 
 def subject_id(seed: int) -> str:
@@ -74,8 +80,8 @@ def subject_id(seed: int) -> str:
     return hashlib.sha256(f"h3ds mirror {seed}".encode()).hexdigest()[:16]
 
 
-def _config(names: list[str], views: int) -> str:
-    lines = [f'version = "{VERSION}"', "", "[scenes]"]
+def _config(version: str, names: list[str], views: int) -> str:
+    lines = [f'version = "{version}"', "", "[scenes]"]
     for name in names:
         lines += [f"    [scenes.{name}]", '    tags = ["mirror"]', f"    views = {views}"]
         lines += [f"        [scenes.{name}.default_views_configs]"]
@@ -83,8 +89,8 @@ def _config(names: list[str], views: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _write_subject(folder: Path, seed: int, views: int, size: int) -> None:
-    subject = _placed(seed)
+def _write_subject(folder: Path, head: str, seed: int, views: int, size: int) -> None:
+    subject = _placed(seed, build_head(head))
     for name in ("image", "mask", "regions"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     scan = scan_of(subject)
@@ -101,9 +107,9 @@ def _write_subject(folder: Path, seed: int, views: int, size: int) -> None:
     np.savez(folder / "cameras.npz", **matrices)  # type: ignore[arg-type]
 
 
-def _placed(seed: int) -> Subject:
+def _placed(seed: int, head: Head) -> Subject:
     """A neutral face, a little turned and moved as a person who sits in front of cameras."""
-    subject = random_subject(seed, expression=False)
+    subject = random_subject(seed, head, expression=False)
     rng = stream(seed, _PLACE)
     turn = Rotation.from_rotvec(rng.normal(0, np.deg2rad(4), 3)).as_matrix()
     middle = subject.middle - [0, 0, 80]

@@ -44,6 +44,7 @@ class Now(Dataset):
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://now.is.tue.mpg.de"
     mirror_version: ClassVar[str] = "mirror-1"
+    mirror_heads: ClassVar[tuple[str, ...]] = ("procedural", "ict")
     submission_landmarks: ClassVar[tuple[int, ...]] = tuple(NOW_LANDMARKS.values())
     submission_is_neutral: ClassVar[bool] = True
 
@@ -51,7 +52,7 @@ class Now(Dataset):
         """Finds the files and checks that all are there.
 
         Args:
-            data: "real", "mirror" or "auto".
+            data: "real", "mirror", "mirror-ict" or "auto".
             data_root: folder that holds `now/`.
             split: "validation", or "test", which can be predicted and exported but not scored.
             challenge: "all", or one category by its folder's name or its short one.
@@ -66,7 +67,7 @@ class Now(Dataset):
         if not wanted:
             raise HarnessError(f"bench.challenge={challenge}: expected all, {', '.join(CATEGORIES)}")
         location = locate(type(self), data, data_root)
-        self.folder, self.kind = location.folder, location.kind
+        self.folder, self.kind, self._mirror = location.folder, location.kind, location.mirror_version
         self.hidden_truth = split == "test"
         self.image_list = self.folder / f"imagepaths{split}.txt"
         photos = read_image_list(self.image_list)
@@ -84,16 +85,16 @@ class Now(Dataset):
             check_points(self._landmark_file(subject))
 
     @staticmethod
-    def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
-        """Writes the synthetic stand-in."""
+    def write_mirror(folder: Path, progress: Callable[[float], None], head: str = "procedural") -> None:
+        """Writes the synthetic stand-in, of people of a head model."""
         from harness.datasets.now_mirror import write_now_mirror
 
-        write_now_mirror(folder, progress=progress)
+        write_now_mirror(folder, progress=progress, head=head)
 
     @property
     def version(self) -> str:
         """The official release's name; the mirror has its own."""
-        return RELEASE if self.kind is DataKind.REAL else self.mirror_version
+        return RELEASE if self.kind is DataKind.REAL else self._mirror
 
     def samples(self) -> Sequence[Sample]:
         """One sample per image, in the order of the official list."""

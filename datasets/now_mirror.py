@@ -19,6 +19,8 @@ from scipy.spatial.transform import Rotation
 
 from harness.datasets.now_files import CATEGORIES, SIDES
 from harness.geometry.mesh import Mesh, write_mesh
+from harness.heads.build import build_head
+from harness.heads.head import Head
 from harness.protocols.now_truth import NOW_LANDMARKS
 from harness.samples import Array, Camera
 from harness.synthesis.batch import write_all
@@ -53,6 +55,7 @@ def write_now_mirror(
     size: tuple[int, int] = SIZE,
     least_vertices: int = LEAST_VERTICES,
     workers: int = 2,
+    head: str = "procedural",
 ) -> None:
     """Writes the mirror; the defaults take about a minute and a half on two cores.
 
@@ -64,10 +67,11 @@ def write_now_mirror(
         size: width and height of the photographs, pixels.
         least_vertices: of each scan.
         workers: processes; 1 works in this one.
+        head: name of the people's head model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     people = [(FIRST_SEED + index, tuple(row)) for index, row in enumerate([*counts, *test_counts])]
-    jobs = [(folder, *one, size, least_vertices if i < len(counts) else None) for i, one in enumerate(people)]
+    jobs = [(folder, head, *one, size, least_vertices if i < len(counts) else None) for i, one in enumerate(people)]
     write_all(_write_subject, jobs, workers, progress)
     for split, members in (("validation", people[: len(counts)]), ("test", people[len(counts) :])):
         lines = [f"{subject_name(seed)}/{place}.jpg\n" for seed, row in members for place in _places(seed, row)]
@@ -90,13 +94,15 @@ def _places(seed: int, row: Sequence[int]) -> Iterator[str]:
 
 
 def _write_subject(
-    folder: Path, seed: int, row: Sequence[int], size: tuple[int, int], least_vertices: int | None
+    folder: Path, head: str, seed: int, row: Sequence[int], size: tuple[int, int], least_vertices: int | None
 ) -> None:
+    model = build_head(head)
     if least_vertices is not None:
-        _write_scan(folder, seed, least_vertices)
+        _write_scan(folder, model, seed, least_vertices)
     home = folder / "NoW_Dataset" / "final_release_version"
     pictures, boxes = (home / kind / subject_name(seed) for kind in ("iphone_pictures", "detected_face"))
-    shots = (shot for category, count in zip(CATEGORIES, row, strict=True) for shot in _shots(seed, category, count))
+    counts = zip(CATEGORIES, row, strict=True)
+    shots = (shot for category, count in counts for shot in _shots(model, seed, category, count))
     for index, (place, (subject, front, scene)) in enumerate(zip(_places(seed, row), shots, strict=True)):
         rng = stream(seed, _SHOT, index)
         camera = _camera(rng, subject, size, front, straight=index == 0)
@@ -107,20 +113,20 @@ def _write_subject(
         (boxes / f"{place}.npy").write_bytes(python2_box(_box(rng, picture.landmarks)))
 
 
-def _shots(seed: int, category: str, count: int) -> Iterator[tuple[Subject, bool, int]]:
+def _shots(head: Head, seed: int, category: str, count: int) -> Iterator[tuple[Subject, bool, int]]:
     """Who is before which camera (true: the front one) in which light, photograph by photograph.
 
     As when one walks around a person, each face is photographed from two or three sides before it changes.
     """
-    subject = random_subject(seed, expression=False)
+    subject = random_subject(seed, head, expression=False)
     start = 100 * list(CATEGORIES).index(category)
     for index in range(count):
         moment = 1 + start + index // 3
         if index % 3 == 0 and category == "multiview_occlusions":
             kind = OCCLUDERS[(index // 3 + seed) % len(OCCLUDERS)]
-            subject = random_subject(seed, expression=False, occluder=kind, moment=moment)
+            subject = random_subject(seed, head, expression=False, occluder=kind, moment=moment)
         elif index % 3 == 0 and category != "multiview_neutral":
-            subject = random_subject(seed, expression=True, moment=moment)
+            subject = random_subject(seed, head, expression=True, moment=moment)
         yield subject, category == "selfie", moment if category == "selfie" else 0
 
 
@@ -172,9 +178,9 @@ def python2_box(box: dict[str, float]) -> bytes:
     return file.getvalue() + pickle.PROTO + b"\x02" + array + state + pickle.BUILD + pickle.STOP
 
 
-def _write_scan(folder: Path, seed: int, least_vertices: int) -> None:
+def _write_scan(folder: Path, head: Head, seed: int, least_vertices: int) -> None:
     """The neutral face, a little turned and moved as a person who sits before a scanner."""
-    subject, rng = random_subject(seed, expression=False), stream(seed, _PLACE)
+    subject, rng = random_subject(seed, head, expression=False), stream(seed, _PLACE)
     turn = Rotation.from_rotvec(rng.normal(0, np.deg2rad(4), 3)).as_matrix()
     middle = subject.middle - [0, 0, 80]
     subject = subject.placed(turn, rng.normal(0, 15, 3) - turn @ middle)

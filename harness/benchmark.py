@@ -38,6 +38,8 @@ class Dataset(ABC):
         name: also the folder's name below `data_root`.
         access, ask_at: how the real data is had.
         mirror_version: changes whenever the mirror's content does.
+        mirror_heads: names of the head models that the mirror can be made of; `write_mirror` of a data set with more
+            than the first one takes another one's name as `head`.
         submission_landmarks: iBUG numbers of the points in the landmark files of the benchmark's own submissions.
         submission_is_neutral: whether these are meshes with neutral expression and pose, since the truth is.
     """
@@ -46,6 +48,7 @@ class Dataset(ABC):
     access: ClassVar[Access]
     ask_at: ClassVar[str]
     mirror_version: ClassVar[str]
+    mirror_heads: ClassVar[tuple[str, ...]] = ("procedural",)
     submission_landmarks: ClassVar[tuple[int, ...]] = tuple(range(68))
     submission_is_neutral: ClassVar[bool] = False
 

@@ -84,6 +84,7 @@ def _data(arguments: list[str]) -> None:
     status.add_argument("--data-root", default=os.environ.get("HARNESS_DATA", "data"))
     make = actions.add_parser("make", help="write a data set's mirror now")
     make.add_argument("name", choices=sorted(data_commands.datasets()))
+    make.add_argument("--head", default="procedural", help="the people's head model; ict for data=mirror-ict")
     get = actions.add_parser("get", help="put an open head model into the cache")
     get.add_argument("name", choices=["ict"])
     get.add_argument("--from", dest="source", required=True, metavar="PATH", help="a clone, or an already packed file")
@@ -93,7 +94,7 @@ def _data(arguments: list[str]) -> None:
     elif options.action == "get":
         data_commands.get_ict(Path(options.source))
     else:
-        data_commands.make(options.name)
+        data_commands.make(options.name, options.head)
 
 
 def _list(arguments: list[str]) -> None:

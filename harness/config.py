@@ -31,7 +31,9 @@ class ScoringConfig:
     """Keys that `run` and `evaluate` share."""
 
     bench: Any = _key(MISSING, "a name from `harness list`, or of your own folder given by --config-dir")
-    data: str = _key("auto", "real; mirror (the synthetic stand-in); auto: real where it is there")
+    data: str = _key(
+        "auto", "real; mirror (synthetic), mirror-ict (of ICT-FaceKit heads); auto: real where it is there"
+    )
     data_root: str = _key("${oc.env:HARNESS_DATA,data}", "folder with one sub-folder per data set")
     device: str = _key("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one")
     seed: int = _key(0, "of every method's random numbers")

@@ -11,6 +11,7 @@ from rich.table import Table
 from harness import catalogue
 from harness.benchmark import Dataset
 from harness.data import ensure_mirror, mirror_folder, mirror_is_intact
+from harness.errors import HarnessError
 from harness.method import load_object
 
 
@@ -43,10 +44,16 @@ def _mirror_state(reader: type[Dataset]) -> str:
     return str(folder) if mirror_is_intact(reader) else f"damaged, will be written again: {folder}"
 
 
-def make(name: str) -> None:
-    """Writes a data set's mirror, unless it is there."""
-    folder = ensure_mirror(datasets()[name])
-    Console().print(f"{name} mirror: {folder}", soft_wrap=True)
+def make(name: str, head: str = "procedural") -> None:
+    """Writes a data set's mirror, unless it is there; `head` is the people's head model.
+
+    Raises:
+        HarnessError: the data set has no mirror of that head model.
+    """
+    reader = datasets()[name]
+    if head not in reader.mirror_heads:
+        raise HarnessError(f"{name} has no mirror of head {head}. There are: {', '.join(reader.mirror_heads)}")
+    Console().print(f"{name} mirror: {ensure_mirror(reader, head)}", soft_wrap=True)
 
 
 def get_ict(source: Path) -> None:

@@ -71,7 +71,8 @@ def render_training_set(settings: PictureSettings, folder: Path, head: Head) -> 
     Its name is a digest of the settings, the head and the code that draws, so a change to any of them renders anew.
     """
     code = Path(__file__).parent
-    sources = [*(code / "heads").glob("*.py"), *(code / "synthesis").glob("*.py"), Path(__file__)]
+    heads = [code / "heads" / "head.py", *(code / "heads").glob("procedural*.py")]
+    sources = [*heads, *(code / "synthesis").glob("*.py"), Path(__file__)]
     kept = {k: v for k, v in asdict(settings).items() if k != "processes"}
     target = folder / digest(repr(sorted(kept.items())) + digest_files(sources, code) + head.name)
     if (target / "manifest.json").exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness.catalogue import nearest
 from harness.errors import DataError, HarnessError
 from harness.heads.head import Head
+from harness.heads.ict_file import packed_file
 
 NAMES = ("procedural", "flame", "ict")
 
@@ -25,6 +26,8 @@ def build_head(name: str, path: str | Path | None = None) -> Head:
     """
     if name not in NAMES:
         raise HarnessError(f"head={name}: unknown{nearest(name, NAMES)}. There are: {', '.join(NAMES)}")
+    if name == "ict" and path is None:
+        path = packed_file()
     return _build(name, None if path is None else Path(path).expanduser().resolve())
 
 

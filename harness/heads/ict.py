@@ -31,7 +31,7 @@ _FLOOR_MM = -148.0
 _EAR_CENTRE, _EAR_AXES, _EAR_TILT, _EAR_SIDE = np.array([-2.0, 9.5]), np.array([18.0, 31.0]), np.radians(14), 66.0
 
 
-def read_ict(path: Path | None = None) -> Head:
+def read_ict(path: Path | None) -> Head:
     """The model as a `Head` in millimetres; y up, z out of the face, x to the subject's left.
 
     Of its 26,719 vertices those of face, head, neck, mouth, teeth, eye sockets and eyeballs are kept: what is opaque

@@ -17,6 +17,8 @@ Array = np.ndarray
 _SCAN = 42
 _NOISE_MM = 0.1
 _BELOW_CHIN_MM = 135.0
+_FINE = 15_000
+"""A head model with as many vertices is not subdivided at first."""
 
 
 class Scan:
@@ -42,8 +44,9 @@ def scan_of(subject: Subject, least_vertices: int = 40_000) -> Scan:
     faces, material, part = scene.faces.astype(np.int64), scene.material, scene.part
     low = values[faces, 1].mean(1) > subject.landmarks[8, 1] - _BELOW_CHIN_MM
     faces, material, part = faces[low], material[low], part[low]
-    values, faces = _midpoint_subdivided(values, faces)
-    material, part = np.tile(material, 4), np.tile(part, 4)
+    if len(subject.vertices) < _FINE:
+        values, faces = _midpoint_subdivided(values, faces)
+        material, part = np.tile(material, 4), np.tile(part, 4)
     seen = _largest_pieces(faces, _seen_from_outside(subject, values[:, :3], faces), len(values))
     used, corners = np.unique(faces[seen], return_inverse=True)
     values, faces, origin = values[used], corners.reshape(-1, 3), seen

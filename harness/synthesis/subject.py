@@ -254,4 +254,16 @@ def _random_expression(rng: np.random.Generator, head: Head) -> tuple[Array, Arr
             weights[names.index(opposite)] = weights[index] * rng.uniform(0.9, 1.0)
     if "jaw" in head.joint_names and rng.random() < 0.4:
         pose[head.joint_names.index("jaw"), 0] = rng.uniform(0, 0.28) * strength
+    if (
+        "jawOpen" in names
+    ):  # ICT-FaceKit's jaw is a component, and "mouthClose" presses the lips of an open one together
+        _open_by_component(names, weights, pose[head.joint_names.index("jaw")])
     return weights, pose
+
+
+def _open_by_component(names: tuple[str, ...], weights: Array, jaw: Array) -> None:
+    """Turns the jaw's rotation into weight of its component, in place."""
+    opened, closed = names.index("jawOpen"), names.index("mouthClose")
+    weights[opened] = max(weights[opened], jaw[0] / 0.4)
+    weights[closed] = min(weights[closed], weights[opened])
+    jaw[:] = 0

@@ -113,7 +113,7 @@ def test_pictures_show_the_scan(root, view_set):
 
 
 def test_writing_again_gives_the_same_bytes(root, tmp_path):
-    mirror._write_scan(tmp_path, mirror.FIRST_SEED, 0, (), SIZE)
+    mirror._write_scan(tmp_path, "procedural", mirror.FIRST_SEED, 0, (), SIZE)
     for name in ("111_01/111_01.obj", "rendered/111_01/scan.json", "rendered/111_01/landmarks.txt"):
         assert (tmp_path / name).read_bytes() == (root / "faceverse" / name).read_bytes()
 

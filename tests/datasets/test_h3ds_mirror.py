@@ -28,7 +28,7 @@ def written(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def subject():
-    return mirror._placed(mirror.FIRST_SEED)
+    return mirror._placed(mirror.FIRST_SEED, procedural_head())
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def test_says_that_it_is_a_mirror(root, monkeypatch, tmp_path):
     home = tmp_path / "mirrors" / f"now-{Now.mirror_version}"
     home.parent.mkdir()
     home.symlink_to(root / "now")
-    monkeypatch.setattr("harness.data.mirror_is_intact", lambda dataset: True)
+    monkeypatch.setattr("harness.data.mirror_is_intact", lambda *which: True)
     data = Now("mirror", tmp_path / "nothing")
     assert data.kind is DataKind.MIRROR and data.version == "mirror-1"
 
@@ -97,7 +97,7 @@ def test_boxes_hold_the_face(root, data, monkeypatch):
     seen = []
     original = mirror.render
     monkeypatch.setattr(mirror, "render", lambda *a, **k: seen.append(original(*a, **k)) or seen[-1])
-    mirror._write_subject(root / "again", mirror.FIRST_SEED, SMALL["counts"][0], SMALL["size"], None)
+    mirror._write_subject(root / "again", "procedural", mirror.FIRST_SEED, SMALL["counts"][0], SMALL["size"], None)
     for sample, picture in zip(data.samples(), seen, strict=False):
         left, top, right, bottom = sample.views[0].box
         inside = (picture.landmarks > [left, top]) & (picture.landmarks < [right, bottom])
