@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.errors import HarnessError
 from harness.methods.regression.containers import read_container
-from harness.methods.regression.layouts import LAYOUTS, TRAINING, WRAPPER, Layout, recognise
+from harness.methods.regression.layouts import LAYOUTS, TRAINING, WRAPPER, Layout, Shapes, expected, recognise
 
 SHOWN = 5  # keys that a message names
 _WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:module|_orig_mod)\.")
@@ -96,7 +96,7 @@ def network_of(state: Mapping[str, Tensor], method: str, generator: bool = False
     layout = LAYOUTS[method]
     shapes = {layout.official(key): tuple(value.shape) for key, value in state.items()}
     with torch.device("meta"):
-        net = layout.network(shapes, generator)
+        net = layout.network(layout.variant(shapes), generator)
     net.load_state_dict({key: value.clone() for key, value in state.items()}, assign=True)
     return net.eval()
 
@@ -109,23 +109,23 @@ def interpret(
     entries, ignored = _flat(content, layout, path)
     entries, stripped = _unwrapped(entries, path)
     shapes = {key: tuple(value.shape) for key, value in entries.items()}
-    _check_method(shapes, layout, path)
-    expected = _expected(layout, shapes, generator)
+    wanted = expected(method, layout.variant(shapes), generator)
+    _check_method(shapes, [layout.official(key) for key in wanted], layout, path)
     state, unexpected = {}, []
     for key, value in entries.items():
         ours, kind = layout.renamed(key), layout.kind(key)
         if layout.generator and not generator and key.startswith(layout.generator):
             kind = "generator (for training only)"
-        if ours in expected:
+        if ours in wanted:
             state[ours] = value
         elif kind is not None:
             ignored[kind] += 1
         else:
             unexpected.append(key)
-    _check_keys([layout.official(key) for key in expected if key not in state], unexpected, layout, path)
+    _check_keys([layout.official(key) for key in wanted if key not in state], unexpected, layout, path)
     cast = Counter[str]()
     for key, value in state.items():
-        state[key] = _checked(value, expected[key], layout.official(key), path, cast)
+        state[key] = _checked(value, wanted[key], layout.official(key), path, cast)
     report = _report(state, layout, path, cast, stripped, ignored, leftovers)
     return state, report
 
@@ -192,7 +192,7 @@ def _unwrapped(entries: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Ten
     return {plain[key]: value for key, value in entries.items()}, tuple(found)
 
 
-def _check_method(shapes: Mapping[str, tuple[int, ...]], layout: Layout, path: Path) -> None:
+def _check_method(shapes: Shapes, official: Iterable[str], layout: Layout, path: Path) -> None:
     title = recognise(shapes)
     if title is None:
         found = ", ".join(list(shapes)[:SHOWN]) or "no tensor at all"
@@ -202,7 +202,7 @@ def _check_method(shapes: Mapping[str, tuple[int, ...]], layout: Layout, path: P
             f"{path}: is a checkpoint of {title}, not of {layout.title}; {_official(layout)}. Name the one that "
             "belongs to the method, or the method that belongs to it"
         )
-    official = {layout.official(key) for key in _expected(layout, shapes, generator=False)}
+    official = set(official)
     if official.isdisjoint(shapes):
         prefixes = {key.removesuffix(end) for key in shapes for end in _ends(key) if end in official}
         if prefixes:
@@ -217,12 +217,6 @@ def _ends(key: str) -> list[str]:
     return [".".join(parts[i:]) for i in range(1, len(parts))]
 
 
-def _expected(layout: Layout, shapes: Mapping[str, tuple[int, ...]], generator: bool) -> dict[str, Tensor]:
-    """The network's state dict without values."""
-    with torch.device("meta"):
-        return layout.network(shapes, generator).state_dict()
-
-
 def _check_keys(missing: list[str], unexpected: list[str], layout: Layout, path: Path) -> None:
     if missing or unexpected:
         parts = [f"lacks {_named(missing)}"] if missing else []
@@ -230,21 +224,21 @@ def _check_keys(missing: list[str], unexpected: list[str], layout: Layout, path:
         raise HarnessError(f"{path}: as a checkpoint of {layout.title} it {' and '.join(parts)}; {_official(layout)}")
 
 
-def _checked(value: Tensor, expected: Tensor, key: str, path: Path, cast: Counter[str]) -> Tensor:
+def _checked(value: Tensor, meant: Tensor, key: str, path: Path, cast: Counter[str]) -> Tensor:
     """The tensor as float32 (integers as they are expected); counts what was of another type."""
-    if value.shape != expected.shape:
+    if value.shape != meant.shape:
         raise HarnessError(
-            f"{path}: {key} has shape {tuple(value.shape)}, expected {tuple(expected.shape)}: it is of another version "
+            f"{path}: {key} has shape {tuple(value.shape)}, expected {tuple(meant.shape)}: it is of another version "
             "of the method"
         )
     plain = value.layout is torch.strided and not value.is_quantized
-    if not plain or value.dtype.is_floating_point != expected.dtype.is_floating_point:
+    if not plain or value.dtype.is_floating_point != meant.dtype.is_floating_point:
         kind = str(value.dtype if plain else value.layout).removeprefix("torch.")
-        raise HarnessError(f"{path}: {key} is of type {kind}, expected {expected.dtype}; use the published file")
-    if value.dtype != expected.dtype:
+        raise HarnessError(f"{path}: {key} is of type {kind}, expected {meant.dtype}; use the published file")
+    if value.is_floating_point() and value.dtype != meant.dtype:
         cast[str(value.dtype).removeprefix("torch.")] += 1
-    value = value.to(expected.dtype)
-    if value.dtype.is_floating_point and not value.isfinite().all():
+    value = value.to(meant.dtype)
+    if not value.sum().isfinite() and not value.isfinite().all():
         raise HarnessError(f"{path}: {key} holds NaN or infinity; the file is damaged, fetch it again")
     return value
 

@@ -32,7 +32,8 @@ _ALLOWED = {
 LEFTOVERS = re.compile(
     r"(omegaconf|yacs|easydict|pytorch_lightning|lightning|lightning_fabric|torchmetrics|torch\.optim|numpy|pathlib)\."
     r"|typing\.|enum\.|_codecs\.encode$|argparse\.Namespace$|collections\.(defaultdict|Counter|deque)$"
-    r"|torch\.(float|bfloat|int)\d+$|(builtins|__builtin__)\.(dict|list|tuple|set|int|float|str|bool|object|slice)$"
+    r"|(copy_reg|copyreg)\._reconstructor$|torch\.(float|bfloat|int)\d+$"
+    r"|(builtins|__builtin__)\.(dict|list|tuple|set|frozenset|int|long|float|complex|bool|str|unicode|bytes|object)$"
 )
 """Names of which nothing is made: what training programs are known to leave beside the weights."""
 
@@ -128,15 +129,20 @@ def _check_kind(path: Path) -> None:
         raise HarnessError(f"{path}: is a folder, expected the checkpoint's file")
     if path.suffix == ".safetensors":
         raise HarnessError(f"{path}: is a safetensors file, expected the official checkpoint, a file of torch.save")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if not any(name.endswith("data.pkl") for name in names):
-            raise HarnessError(
-                f"{path}: is an archive of other files ({', '.join(names[:3])} ...), expected a checkpoint. "
-                "Unpack it and name what is inside"
-            )
-    elif tarfile.is_tarfile(path):
+    names = _names_in_zip(path)
+    if names and not any(name.endswith("data.pkl") for name in names):
         raise HarnessError(
-            f"{path}: is a tar archive, expected a file of torch.save. Unpack it and name what is inside"
+            f"{path}: is an archive of other files ({', '.join(names[:3])} ...), expected a checkpoint. "
+            "Unpack it and name what is inside"
         )
+    if not names and tarfile.is_tarfile(path):
+        raise HarnessError(f"{path}: is a tar archive, expected a file of torch.save. Unpack it, name what is inside")
+
+
+def _names_in_zip(path: Path) -> list[str]:
+    """What a zip archive holds; nothing where the file is none or damaged (PyTorch says then how)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        return []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from harness.methods.deca import network as deca
 from harness.methods.emoca import network as emoca
@@ -26,21 +28,27 @@ class Layout:
     Attributes:
         title: the method's name in messages.
         file: what the official file is called.
-        network: builds the network at published size; gets the file's shapes, which decide EMOCA's, and
-            whether with generator.
+        network: builds the network at published size from the file's variant and whether with generator.
         parameters: of each part as the specification counts them (several numbers: which one the file decides).
         prefixes: the official keys' prefixes and what the network has in their place.
         generator: prefix of what is needed in training only.
         ignored: what else the file may hold: kind -> pattern of keys.
+        deciding: key whose number of rows is the file's variant; "" where there are none.
     """
 
     title: str
     file: str
-    network: Callable[[Shapes, bool], nn.Module]
+    network: Callable[[int, bool], nn.Module]
     parameters: Mapping[str, tuple[int, ...]]
     prefixes: Mapping[str, str] = field(default_factory=lambda: {"": ""})
     generator: str = ""
     ignored: Mapping[str, str] = field(default_factory=dict)
+    deciding: str = ""
+
+    def variant(self, shapes: Shapes) -> int:
+        """Which of the published variants a file is; 0 where there is one only."""
+        shape = shapes.get(self.deciding, ())
+        return shape[0] if shape else 0
 
     def renamed(self, key: str) -> str | None:
         """The network's name of an official key; None where the key has none of the prefixes."""
@@ -74,8 +82,7 @@ WRAPPER = "state_dict"
 """The top-level entry in which Lightning keeps the weights."""
 
 
-def _emoca(shapes: Shapes, _: bool) -> nn.Module:
-    rows = shapes.get("deca.E_expression.layers.2.weight", (emoca.PAPER.expression,))[0]
+def _emoca(rows: int, _: bool) -> nn.Module:
     try:
         return emoca.Emoca(emoca.PAPER.with_outputs(rows))
     except ValueError:
@@ -97,6 +104,7 @@ LAYOUTS: dict[str, Layout] = {
         network=_emoca,
         parameters=_DECA_PARTS | {"E_expression": (25_657_458, 25_660_533, 25_663_608)},
         prefixes={"deca.": ""},
+        deciding="deca.E_expression.layers.2.weight",
         ignored={
             "FLAME": r"deca\.(flame|flametex)\.",
             "renderer": r"deca\.(render\.|uv_face_mask$|uv_face_eye_mask$|fixed_uv_dis$)",
@@ -126,6 +134,14 @@ LAYOUTS: dict[str, Layout] = {
         ignored={"FLAME": r"flameModel\.generator\."},
     ),
 }
+
+
+@cache
+def expected(method: str, variant: int, generator: bool) -> dict[str, Tensor]:
+    """The state dict of a method's network at published size, without values (do not write to it)."""
+    with torch.device("meta"):
+        return LAYOUTS[method].network(variant, generator).state_dict()
+
 
 _SIGNS = {
     "EMOCA": r"E_expression\.",
