@@ -8,13 +8,14 @@ import pytest
 from harness import HarnessError, provenance
 from harness.timing import together
 from harness.timing.loop import TimingSettings
-from harness.timing.process import Call
+from harness.timing.process import END_TO_END, Call
 from harness.timing.results import Measured
 from harness.timing.rounds import FILE, Rounds
 from harness.timing.together import time_together
 from tests.timing.test_together import contestant
 
 SETTINGS = TimingSettings(inputs=2, calls=6, seconds=20.0, warm_up=2, processes=3, batches=(1, 2))
+FACTS = ("parameters", "iterations", "float32_matmul", "tf32_convolutions", "gpu_peak_mib")
 RECORD = {
     "conditions": {
         "3 views": {"batches": {1: 0.5, 16: 0.25}, "warm_up": [{"calls": 3, "settled": True}]},
@@ -46,10 +47,37 @@ def test_a_damaged_file_is_named(tmp_path):
         Rounds(tmp_path / FILE, ("a",)).read()
 
 
+class Instant:
+    """Stands in for a method's process: each call takes a millisecond longer than the one before, and no time."""
+
+    stages_apart = False
+    count = 0
+
+    def __init__(self, method, device, seed, timeout_s):
+        self.method = method
+
+    def call(self, samples, staged):
+        if self.method.name == "BrokenLoad":
+            raise HarnessError("weights are gone")
+        Instant.count += 1
+        return Call({END_TO_END: Instant.count / 1000})
+
+    def forget_peak(self):
+        pass
+
+    def facts(self):
+        return dict.fromkeys(FACTS) | {"parameter_types": [], "threads": 1, "resident_growth_mib": 1.5}
+
+    def close(self):
+        pass
+
+
 @pytest.fixture
 def stopped(monkeypatch):
     """Stops the measurement when it begins the process of this number, once; lists the processes that ran."""
     monkeypatch.setattr(provenance, "code_digest", lambda: "the same throughout")
+    monkeypatch.setattr(together, "TimedProcess", Instant)
+    monkeypatch.setattr(Instant, "count", 0)
     state = {"at": 1, "ran": []}
     inner = together._measure_condition
 
@@ -65,7 +93,7 @@ def stopped(monkeypatch):
 
 
 def test_a_stopped_measurement_goes_on(stopped, tmp_path):
-    names = ("tests.timing.toys:Sleeper", "tests.toys:Good")
+    names = ("tests.toys:Good", "tests.timing.toys:Sleeper")
     group = [contestant(name, tmp_path, SETTINGS) for name in names]
     with pytest.raises(KeyboardInterrupt):
         time_together(group)
