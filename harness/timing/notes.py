@@ -100,6 +100,9 @@ def _cautions(record: Mapping[str, Any], settings: TimingSettings) -> list[str]:
     restless = [n for n, c in conditions.items() if not all(w["settled"] for w in c.get("warm_up", ()))]
     if restless:
         lines.append(f"The median had not settled within the warm-up ({', '.join(restless)})")
+    if after := record.get("interrupted_after"):
+        counts = " and ".join(str(count) for count in after)
+        lines.append(f"Interrupted after {counts} of {settings.processes} processes, and gone on with later")
     loads = [c["before"]["load_average"] for c in record.get("clocks", ())][:1]
     if loads and loads[0] is not None and loads[0] > BUSY * record["cores"]:
         lines.append(f"The machine was busy before: load {loads[0]:g} on {record['cores']} cores")

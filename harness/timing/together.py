@@ -22,6 +22,7 @@ from harness.samples import Sample
 from harness.timing.loop import TimingSettings, batch_times, take_turns, warm_up
 from harness.timing.process import TimedProcess
 from harness.timing.results import Measured, by_condition, by_process, keep
+from harness.timing.rounds import FILE, Rounds
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ def _time_group(group: Sequence[Contestant], folders: list[RunFolder], errors: l
             folders += [run for _, run in opened]
             log.info("Already complete: %s", ", ".join(str(run.path) for _, run in opened) or "nothing")
             return
-        measured = measure([contestant for contestant, _ in opened], samples)
+        rounds = Rounds(opened[0][1].path / FILE, tuple(run.manifest()["identity"] for _, run in opened))
+        measured = measure([contestant for contestant, _ in opened], samples, rounds)
         for (contestant, run), result in zip(opened, measured, strict=True):
             if result.error is not None:
                 errors.append(result.error)
@@ -121,6 +123,7 @@ def _time_group(group: Sequence[Contestant], folders: list[RunFolder], errors: l
             if not run.is_complete():
                 keep(run, contestant.benchmark, contestant.benchmark.how_long, samples, result)
             folders.append(run)
+        rounds.forget()
 
 
 def _open(
@@ -144,12 +147,19 @@ def manifest_of(
     return options.root / folder_name(bench, method, manifest["identity"]), manifest
 
 
-def measure(group: Sequence[Contestant], samples: Sequence[Sample]) -> list[Measured]:
-    """Starts every method in several processes and times it in each condition; one result per contestant."""
+def measure(group: Sequence[Contestant], samples: Sequence[Sample], rounds: Rounds) -> list[Measured]:
+    """Starts every method in several processes and times it in each condition; one result per contestant.
+
+    Goes on after the rounds that are kept. A round in which a method could not be loaded is not kept.
+    """
     settings, options = group[0].benchmark.how_long, group[0].options
-    results = [Measured() for _ in group]
+    done, results = rounds.read()
+    if 0 < done < settings.processes:
+        log.info("Going on after %d of %d processes, which are kept", done, settings.processes)
+        for result in results:
+            result.record.setdefault("interrupted_after", []).append(done)
     conditions = {name: [decoded(s) for s in members] for name, members in by_condition(samples).items()}
-    for process in range(settings.processes):
+    for process in range(done, settings.processes):
         before = provenance.clocks(options.device)
         players = {
             number: TimedProcess(c.method, options.device, options.seed, options.timeout_s)
@@ -172,6 +182,8 @@ def measure(group: Sequence[Contestant], samples: Sequence[Sample]) -> list[Meas
         clocks = {"before": before, "after": provenance.clocks(options.device)}
         for number in players:
             results[number].record.setdefault("clocks", []).append(clocks)
+        if all(result.error is None for result in results):
+            rounds.keep(process + 1, results)
     return results
 
 

@@ -158,7 +158,7 @@ def made_up(monkeypatch):
     """Measures nothing: every call took 1 ms. Counts how often it was asked to."""
     asked = []
 
-    def measure(group, samples):
+    def measure(group, samples, rounds):
         asked.append([c.method.name for c in group])
         calls = {s.id: [(0, order, Call({END_TO_END: 0.001}))] for order, s in enumerate(samples)}
         return [Measured(dict(calls)) for _ in group]
