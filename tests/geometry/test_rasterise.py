@@ -62,7 +62,9 @@ def test_a_ball_shows_its_near_half_with_its_own_normals() -> None:
 
 
 def test_interpolated_values_change_with_the_points_as_differences_say() -> None:
-    points = torch.tensor([[[1.3, 1.1, 0.0], [8.4, 2.2, 0.5], [3.1, 9.2, 1.0]]], dtype=torch.float64, requires_grad=True)
+    points = torch.tensor(
+        [[[1.3, 1.1, 0.0], [8.4, 2.2, 0.5], [3.1, 9.2, 1.0]]], dtype=torch.float64, requires_grad=True
+    )
     faces = torch.tensor([[0, 2, 1]])
     values = torch.tensor([[[1.0], [4.0], [-2.0]]], dtype=torch.float64)
 
