@@ -94,8 +94,8 @@ RULES: Mapping[str, CropRule] = MappingProxyType(
         "mica": _rule(shared=_NOW_BOX),
     }
 )
-"""By method. MICA's is the picture in which its NoW program looks for five points (see `arcface`). SMIRK and TEASER have
-no program for NoW: a box with forehead counts as the face mesh's."""
+"""By method. MICA's is the picture in which its NoW program looks for five points (see `arcface`). SMIRK and TEASER
+have no program for NoW: a box with forehead counts as the face mesh's."""
 
 
 @dataclass(frozen=True, eq=False)
