@@ -2,7 +2,7 @@
 
 Runs in MediaPipe's own interpreter (see `mediapipe_check.py`), on a folder that the harness's interpreter fills:
 
-    python tests/external/mesh_boxes.py write /tmp/faces --every 3
+    python -m tests.external.mesh_boxes write /tmp/faces --every 3
     /path/to/mediapipe-venv/bin/python tests/external/mesh_boxes.py measure /tmp/faces
 """
 
