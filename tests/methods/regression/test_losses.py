@@ -21,9 +21,7 @@ def points(seed: int) -> torch.Tensor:
 
 def test_weighted_landmarks_are_decas_mean_over_both_coordinates() -> None:
     found, seen = points(0), points(1)
-    total = sum(
-        float(DECA_WEIGHTS[i] * (found[b, i] - seen[b, i]).abs().sum()) for b in range(2) for i in range(68)
-    )
+    total = sum(float(DECA_WEIGHTS[i] * (found[b, i] - seen[b, i]).abs().sum()) for b in range(2) for i in range(68))
     expected = total / (2 * 2 * float(DECA_WEIGHTS.sum()))
     assert abs(float(weighted_landmarks(found, seen)) - expected) < 1e-6
     assert [float(DECA_WEIGHTS[i]) for i in (0, 5, 28, 30, 48, 52)] == [1.0, 2.0, 1.5, 3.0, 3.0, 1.5]
