@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-
-from torch import Tensor
 
 from harness.methods.deca.network import MINI, PAPER, Deca
 from harness.methods.regression.adapter import RegressorAdapter
@@ -22,6 +19,6 @@ class DecaAdapter(RegressorAdapter):
         """See RegressorAdapter."""
         return (MINI if self.size == "mini" else PAPER).image
 
-    def build(self, state: Mapping[str, Tensor] | None) -> Deca:
+    def build(self) -> Deca:
         """See RegressorAdapter."""
         return Deca(MINI if self.size == "mini" else PAPER)

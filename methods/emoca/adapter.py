@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-
-from torch import Tensor
 
 from harness.methods.emoca.network import MINI, PAPER, Emoca
 from harness.methods.regression.adapter import RegressorAdapter
@@ -22,8 +19,6 @@ class EmocaAdapter(RegressorAdapter):
         """See RegressorAdapter."""
         return (MINI if self.size == "mini" else PAPER).image
 
-    def build(self, state: Mapping[str, Tensor] | None) -> Emoca:
-        """See RegressorAdapter. The checkpoint says whether the second encoder also gives jaw and turn."""
-        if self.size == "mini":
-            return Emoca(MINI)
-        return Emoca(PAPER if state is None else PAPER.with_outputs(len(state["E_expression.layers.2.bias"])))
+    def build(self) -> Emoca:
+        """See RegressorAdapter. A checkpoint decides by itself whether the second encoder also gives jaw and turn."""
+        return Emoca(MINI if self.size == "mini" else PAPER)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-
-from torch import Tensor
 
 from harness.methods.mica.network import MINI, PAPER, Mica
 from harness.methods.regression.adapter import RegressorAdapter
@@ -26,7 +23,7 @@ class MicaAdapter(RegressorAdapter):
         """See RegressorAdapter."""
         return (MINI if self.size == "mini" else PAPER).image
 
-    def build(self, state: Mapping[str, Tensor] | None) -> Mica:
+    def build(self) -> Mica:
         """See RegressorAdapter."""
         return Mica(MINI if self.size == "mini" else PAPER)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from harness.adapter import MethodAdapter
 from harness.errors import DataError, HarnessError
 from harness.heads.build import build_head
 from harness.methods.lvd.modes import head_signature, same_head
-from harness.methods.regression.checkpoints import read_checkpoint
+from harness.methods.regression.checkpoints import official_network
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.crops import RULES, Crop, FaceError, crop
 from harness.methods.regression.decoding import METRES, Decoder, Shaped, projection_matrix
@@ -99,8 +99,8 @@ class RegressorAdapter(MethodAdapter):
         self.random_weights = random_weights
 
     @abstractmethod
-    def build(self, state: Mapping[str, Tensor] | None) -> nn.Module:
-        """The network of the chosen size, without weights; `state` are those it will get from a checkpoint."""
+    def build(self) -> nn.Module:
+        """The network of the chosen size, without weights."""
 
     @abstractmethod
     def image_size(self) -> int:
@@ -135,15 +135,13 @@ class RegressorAdapter(MethodAdapter):
                 f"{self.name}: needs l_eyelid.npy and r_eyelid.npy, which come with SMIRK (folder assets), beside the "
                 f"FLAME model: head.path={self.head_path} is then the folder"
             )
-        state: Mapping[str, Tensor] | None = None
         if self.checkpoint is not None:
-            state, report = read_checkpoint(self.checkpoint, self.name)
+            self.net, report = official_network(self.checkpoint, self.name)
             log.info("%s", report)
-        self.net = self.build(state)
-        if state is not None:
-            self.net.load_state_dict(dict(state))
-        elif not self.random_weights:
-            self._read_shipped(head_signature(head))
+        else:
+            self.net = self.build()
+            if not self.random_weights:
+                self._read_shipped(head_signature(head))
         self.net.eval().requires_grad_(False).to(device)
         self.decoder = Decoder(head.to(device))
         self.faces = head.faces.numpy()

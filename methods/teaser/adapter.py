@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from harness.methods.regression.adapter import RegressorAdapter
 from harness.methods.teaser.network import MINI, PAPER, Teaser
@@ -23,7 +22,7 @@ class TeaserAdapter(RegressorAdapter):
         """See RegressorAdapter."""
         return (MINI if self.size == "mini" else PAPER).encoder.image
 
-    def build(self, state: Mapping[str, Tensor] | None) -> Teaser:
+    def build(self) -> Teaser:
         """See RegressorAdapter; without the generator, which only training needs."""
         return Teaser(MINI if self.size == "mini" else PAPER)
 
