@@ -42,13 +42,15 @@ class TrainingSettings:
     Attributes:
         setting: pictures and crops.
         pretrain: all encoders, without the generator.
+        shape: the shape encoder by MICA's identities alone, since few steps of landmarks draw it away from them.
         core: the expression encoder with the generator.
         mica: weights of the mini MICA that tells shapes apart; the shipped ones by default.
     """
 
     setting: Setting = field(default_factory=Setting)
     pretrain: Stage = field(default_factory=lambda: Stage(Schedule(1800, learning_rate=1.5e-3, seed=0), 32, 1))
-    core: Stage = field(default_factory=lambda: Stage(Schedule(400, learning_rate=5e-4, seed=1), 16, 1))
+    shape: Stage = field(default_factory=lambda: Stage(Schedule(1000, learning_rate=1.5e-3, seed=2), 32, 1))
+    core: Stage = field(default_factory=lambda: Stage(Schedule(300, learning_rate=5e-4, seed=1), 16, 1))
     mica: str = str(Path(__file__).parent.parent / "mica" / "mini.safetensors")
 
 
@@ -88,15 +90,16 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     shop = prepare(settings.setting, folder, device)
     torch.manual_seed(settings.pretrain.schedule.seed)
     net = Smirk(MINI, generator=True).to(device)
-    spent = {"pretrain": (settings.pretrain, pretrain(net, settings, shop, folder / "pretrain"))}
+    teacher = shape_teacher(settings.mica, device)
+    spent = {"pretrain": (settings.pretrain, pretrain(net, teacher, shop, settings.pretrain, folder / "pretrain"))}
+    spent["shape"] = (settings.shape, train_shape(net, teacher, shop, settings.shape, folder / "shape"))
     spent["core"] = (settings.core, train_core(net, settings, shop, folder / "core"))
     command = "python -m harness train method=smirk"
     return export(net.smirk_encoder, folder / "mini.safetensors", shop, command, spent)
 
 
-def pretrain(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: Path) -> float:
-    """The three encoders, by landmarks, MICA's shapes, and rest."""
-    teacher = shape_teacher(settings.mica, shop.device)
+def pretrain(net: Smirk, teacher: Mica, shop: Workshop, stage: Stage, folder: Path) -> float:
+    """The three encoders, by landmarks, MICA's identities, and rest."""
 
     def losses(lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
         codes = net(lesson.images)
@@ -107,7 +110,17 @@ def pretrain(net: Smirk, settings: TrainingSettings, shop: Workshop, folder: Pat
             **rest_losses(codes, expression=1e-2),
         }
 
-    return train_stage(net.smirk_encoder, losses, shop, settings.pretrain, folder, MINI.encoder.image)
+    return train_stage(net.smirk_encoder, losses, shop, stage, folder, MINI.encoder.image)
+
+
+def train_shape(net: Smirk, teacher: Mica, shop: Workshop, stage: Stage, folder: Path) -> float:
+    """The shape encoder, by MICA's identities."""
+    encoder = net.smirk_encoder.shape_encoder
+
+    def losses(lesson: Lesson, generator: torch.Generator) -> Mapping[str, Tensor]:
+        return {"shape": 10 * (encoder(lesson.images) - teach(teacher, lesson)).square().mean()}
+
+    return train_stage(encoder, losses, shop, stage, folder, MINI.encoder.image)
 
 
 def rest_losses(codes: Codes, expression: float, jaw: float = 1e-2) -> dict[str, Tensor]:

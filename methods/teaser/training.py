@@ -37,7 +37,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(400, learning_rate=7e-4, seed=0), 16, 1))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(300, learning_rate=7e-4, seed=0), 16, 1))
     tokens: float = 5.0
     regions: float = 10.0
     smirk: str = str(Path(__file__).parent.parent / "smirk" / "mini.safetensors")
