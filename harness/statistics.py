@@ -58,7 +58,8 @@ def paired_difference(ours: pd.DataFrame, theirs: pd.DataFrame, column: str, see
     A failed sample counts with its fall-back, as in the protocol's own value.
 
     Args:
-        ours, theirs: rows of `scores.parquet`.
+        ours: rows of `scores.parquet`.
+        theirs: the same of the other run.
         column: of the scores.
         seed: of the resampling.
 

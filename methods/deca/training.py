@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -40,16 +41,18 @@ class TrainingSettings:
         setting: pictures and crops.
         landmarks: the stage without pictures' colours; DECA's first.
         picture: the stage with them.
+        identity: landmarks again, and the neutral head behind the picture as in the stage before.
         photometric: weight of the colours.
-        identity: weight of the neutral head, in millimetres.
+        neutral: weight of the neutral head, in millimetres.
         prior: weight of the squares of shape, expression and texture codes.
     """
 
     setting: Setting = field(default_factory=Setting)
     landmarks: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1.5e-3, seed=0), 16, 2))
     picture: Stage = field(default_factory=lambda: Stage(Schedule(1600, learning_rate=1.5e-3, seed=1), 16, 2))
+    identity: Stage = field(default_factory=lambda: Stage(Schedule(1500, learning_rate=1.5e-3, seed=2), 16, 2))
     photometric: float = 0.5
-    identity: float = 1.0
+    neutral: float = 1.0
     prior: float = 1e-4
 
 
@@ -58,7 +61,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
 
     The losses are the paper's coarse ones with one exception: its identity loss compares what a face recognition
     network says of photograph and drawing. There is none here, but the heads behind the pictures are known: in the
-    second stage the identity is told by the neutral head, as MICA does.
+    later stages the identity is told by the neutral head, as MICA does.
 
     Args:
         settings: the recipe.
@@ -73,7 +76,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     net = Deca(MINI).to(device)
     teacher = IdentityTeacher(shop.head)
 
-    def losses(lesson: Lesson, coloured: bool) -> Mapping[str, Tensor]:
+    def losses(lesson: Lesson, stage: str) -> Mapping[str, Tensor]:
         codes = net(lesson.images)
         # The other picture of the subject must do with this one's identity.
         other = codes.shape.unflatten(0, (lesson.subjects, -1)).roll(1, dims=1).flatten(0, 1)
@@ -85,28 +88,24 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
             result[f"{name}lips"] = 0.5 * lip_closure(landmarks, lesson.landmarks)
         assert codes.expression is not None and codes.texture is not None and codes.light is not None
         result["prior"] = settings.prior * sum(map(half_squares, (codes.shape, codes.expression)))
-        if coloured:
+        if stage != "landmarks":
+            result["identity"] = settings.neutral * teacher(codes.shape, lesson.shape)
+        if stage == "picture":
             # Drawing takes most of the time: one crop of each subject is drawn.
             one = slice(None, None, len(lesson.images) // lesson.subjects)
             shaped, points = placed(shop.decoder, codes.rows(one))
             drawn = shop.artist.draw(shaped.vertices, points, lesson.images.shape[-1])
             picture = photometric(shop.artist, drawn, codes.rows(one), lesson.images[one], lesson.masks[one])
             result["picture"] = settings.photometric * picture
-            result["identity"] = settings.identity * teacher(codes.shape, lesson.shape)
             result["light"] = light_variance(codes.light)
             result["texture prior"] = settings.prior * half_squares(codes.texture)
         return result
 
     spent = {}
-    for name, stage, coloured in (("landmarks", settings.landmarks, False), ("picture", settings.picture, True)):
-        seconds = train_stage(
-            net,
-            lambda lesson, _, coloured=coloured: losses(lesson, coloured),
-            shop,
-            stage,
-            folder / name,
-            MINI.image,
-            recipe=(settings.prior, (settings.photometric, settings.identity) if coloured else ()),
-        )
-        spent[name] = (stage, seconds)
+    weights = {"landmarks": (), "picture": (settings.photometric, settings.neutral), "identity": (settings.neutral,)}
+    for name, more in weights.items():
+        stage: Stage = getattr(settings, name)
+        loss = partial(lambda name, lesson, generator: losses(lesson, name), name)
+        recipe = (settings.prior, more)
+        spent[name] = (stage, train_stage(net, loss, shop, stage, folder / name, MINI.image, recipe=recipe))
     return export(net, folder / "mini.safetensors", shop, "python -m harness train method=deca", spent)
