@@ -45,7 +45,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=Setting)
-    stage: Stage = field(default_factory=lambda: Stage(Schedule(600, learning_rate=1e-3, seed=0), 32, 1))
+    stage: Stage = field(default_factory=lambda: Stage(Schedule(350, learning_rate=1e-3, seed=0), 32, 1))
     photometric: float = 2.0
     prior: float = 1e-4
     deca: str = str(Path(__file__).parent.parent / "deca" / "mini.safetensors")
