@@ -209,7 +209,10 @@ def read_pickled_array(path: Path) -> Any:
             value = _unpickled(file)
     except Exception as error:  # a damaged pickle raises anything
         raise DataError(f"{path}: cannot be read as a pickled array ({error or type(error).__name__})") from None
-    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    if not isinstance(value, _Array):
+        return value
+    plain = value.view(np.ndarray)
+    return plain.item() if plain.ndim == 0 else plain
 
 
 def _unpickled(file: BinaryIO) -> Any:

@@ -21,7 +21,7 @@ def test_official_weights_give_official_outputs() -> None:
 def test_reads_a_shape_and_nothing_else() -> None:
     torch.manual_seed(0)
     net = Mica(MINI)
-    codes = net(2 * torch.rand(4, 3, 96, 96) - 1)
+    codes = net(2 * torch.rand(4, 3, MINI.image, MINI.image) - 1)
     assert codes.shape.shape == (4, 82) and codes.shape.abs().max() < 0.5
     assert (codes.expression, codes.turn, codes.jaw, codes.camera) == (None, None, None, None)
     assert sum(p.numel() for p in net.parameters()) <= 3_500_000
@@ -30,7 +30,7 @@ def test_reads_a_shape_and_nothing_else() -> None:
 def test_the_length_of_the_description_does_not_matter() -> None:
     torch.manual_seed(0)
     net = Mica(MINI).eval()
-    crops = torch.rand(2, 3, 96, 96)
+    crops = torch.rand(2, 3, MINI.image, MINI.image)
     before = net(crops).shape
     net.arcface.register_forward_hook(lambda _, __, output: 3 * output)
     assert torch.allclose(before, net(crops).shape, atol=1e-6)
