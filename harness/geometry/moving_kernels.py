@@ -20,6 +20,8 @@ from harness.geometry.surface_kernels import (
 from harness.geometry.warp_setup import wp
 
 _FAR = wp.constant(wp.float64(12.0))  # times the spacing: a box of this size holds hundreds of faces
+LONGEST_LIST = wp.constant(24)  # of faces near a point
+_LIST_MARGIN = wp.constant(wp.float64(0.3))  # lists go this much of a face's area farther than needed at once
 _MOST_STEPS = 6  # over sides, on the way from the last face to the one now below the point
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Groups:
         faces, feet, distances: (N,) the closest face, the point on it, and how far that is.
         spacing: the side of a square as large as the surface's mean face.
         balls: (N,) the same in float32: where the point is, and the square of a little more than its distance.
+        lists, lengths: (N * LONGEST_LIST,) and (N,) the faces near each point.
+        listed_at, reaches: (N,) which are all that touch a ball of this radius about this place, or none if negative.
     """
 
     points: Vectors
@@ -54,6 +58,10 @@ class Groups:
     distances: Doubles
     balls: Balls
     spacing: wp.float64
+    lists: Integers
+    lengths: Integers
+    listed_at: Vectors
+    reaches: Doubles
 
 
 @wp.func
@@ -195,6 +203,62 @@ def _search_together(group: int, surface: Surface, groups: Groups, largest: wp.f
                     _consider(i, groups.moved[i], surface, groups, face)
 
 
+@wp.func
+def _search_lists(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector) -> int:
+    """Moves the points of a group and looks at the faces listed for each; 0 if others may be nearer to one of them."""
+    complete = int(1)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
+    for i in range(groups.first[group], groups.first[group + 1]):
+        p = linear * groups.points[i] + shift
+        groups.moved[i] = p
+        groups.distances[i] = wp.float64(wp.inf)
+        _consider(i, p, surface, groups, groups.faces[i])
+        if groups.distances[i] + wp.length(p - groups.listed_at[i]) > groups.reaches[i]:
+            complete = 0
+        for k in range(i * LONGEST_LIST, i * LONGEST_LIST + groups.lengths[i]):
+            face = groups.lists[k]
+            if face != groups.faces[i] and _may_touch(surface.planes[face], groups.balls[i]):
+                _consider(i, p, surface, groups, face)
+    return complete
+
+
+@wp.kernel(enable_backward=False)
+def list_faces(surface: Surface, groups: Groups) -> None:
+    """Lists the faces near each point of a group, after `evaluate`."""
+    group = wp.tid()
+    begin = groups.first[group]
+    end = groups.first[group + 1]
+    low = groups.moved[begin]
+    high = low
+    largest = wp.float64(0.0)
+    for i in range(begin, end):
+        p = groups.moved[i]
+        triangle = surface.triangles[groups.faces[i]]
+        area = wp.length(wp.cross(triangle[1] - triangle[0], triangle[2] - triangle[0])) / wp.float64(2.0)
+        reach = wp.sqrt(groups.distances[i] * groups.distances[i] + _LIST_MARGIN * area)
+        low = wp.min(low, p)
+        high = wp.max(high, p)
+        largest = wp.max(largest, reach)
+        groups.balls[i] = _ball(p, reach, surface)
+        groups.listed_at[i] = p
+        groups.reaches[i] = reach
+        groups.lengths[i] = 0
+    grown = wp.vec3(wp.float32(largest + _slack(surface)))
+    all_balls = _ball(wp.float64(0.5) * (low + high), largest + wp.float64(0.5) * wp.length(high - low), surface)
+    query = wp.mesh_query_aabb(surface.tree, wp.vec3(low) - grown, wp.vec3(high) + grown)
+    face = int(0)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
+    while wp.mesh_query_aabb_next(query, face):
+        planes = surface.planes[face]
+        if _may_touch(planes, all_balls):
+            for i in range(begin, end):
+                if _may_touch(planes, groups.balls[i]):
+                    length = int(groups.lengths[i])
+                    if length < LONGEST_LIST:
+                        groups.lists[i * LONGEST_LIST + length] = face
+                        groups.lengths[i] = length + 1
+                    else:
+                        groups.reaches[i] = wp.float64(-1.0)
+
+
 @wp.kernel(enable_backward=False)
 def evaluate(
     surface: Surface,
@@ -212,7 +276,7 @@ def evaluate(
         groups: the points; all but `points` and `first` is written.
         linear: takes a point to the surface's frame, without
         shift: to the place about its centre.
-        known: 0 for the first call, when no point has a face yet.
+        known: 0 for the first call, when no point has a face yet; 2 where there are lists.
         groups_per_thread: how many groups a thread looks at, one after the other.
         moments: (threads,) sums over the points of row^T row with row = (n . q, q x n, n, d), where q is the closest
             point in the mesh's own frame, d the distance and n the unit vector from q to the point, or 0 where d is 0.
@@ -222,17 +286,21 @@ def evaluate(
     before = int(0)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
     last_group = wp.min((thread + 1) * groups_per_thread, groups.first.shape[0] - 1)
     for group in range(thread * groups_per_thread, last_group):
+        found = int(0)  # noqa: UP018, RUF046
         if known == 0:
             _place_group(group, surface, groups, linear, shift, before)
             before = groups.faces[groups.first[group]]
-        else:
+        if known == 1:
             _move_group(group, surface, groups, linear, shift, -1)
-        far = _FAR * groups.spacing
-        if _largest_distance(group, groups) > far:
-            _search_each(group, surface, groups)
-        largest = _largest_distance(group, groups)
-        if largest <= far:
-            _search_together(group, surface, groups, largest)
+        if known == 2:
+            found = _search_lists(group, surface, groups, linear, shift)
+        if found == 0:
+            far = _FAR * groups.spacing
+            if _largest_distance(group, groups) > far:
+                _search_each(group, surface, groups)
+            largest = _largest_distance(group, groups)
+            if largest <= far:
+                _search_together(group, surface, groups, largest)
         for i in range(groups.first[group], groups.first[group + 1]):
             distance = groups.distances[i]
             normal = wp.vec3d()

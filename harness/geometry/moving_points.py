@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
-from harness.geometry.moving_kernels import Groups, Moments, evaluate
+from harness.geometry.morton import morton_keys
+from harness.geometry.moving_kernels import LONGEST_LIST, Groups, Moments, evaluate, list_faces
 from harness.geometry.surface_tree import SurfaceTree
 from harness.geometry.warp_setup import wp
 
@@ -70,6 +71,7 @@ class MovingPoints:
     Attributes:
         centre: (3,) mean of the points.
         radius: their root mean square distance from it; 1 where they are all in one place.
+        spacing: the side of a square as large as the surface's mean face, in its unit.
 
     Raises:
         ContractError: wrong shape, no points, or NaN.
@@ -83,8 +85,10 @@ class MovingPoints:
             raise ContractError(f"points: {int((~np.isfinite(points)).sum())} values are NaN or infinite")
         self._tree, self._known = tree, 0
         self.centre = points.mean(axis=0)
+        self.spacing = tree.spacing
         self.radius = float(np.sqrt(((points - self.centre) ** 2).sum(axis=1).mean())) or 1.0
-        self._order, first = _cells(points, _cell_size(points, tree))
+        # Cells that hold several points but few faces.
+        self._order, first = _cells(points, max(0.8 * tree.spacing, 1e-6 * tree.extent))
         count, device = len(points), tree.device
         groups: Any = Groups()
         groups.points = wp.array(points[self._order], dtype=wp.vec3d, device=device)
@@ -106,9 +110,20 @@ class MovingPoints:
         where = [wp.mat33d(*linear.ravel().tolist()), wp.vec3d(*shift.tolist())]
         inputs = [self._tree.surface, self._groups, *where, self._known, self._per_thread]
         wp.launch(evaluate, dim=self._threads, inputs=inputs, outputs=[self._moments], device=self._tree.device)
-        self._known = 1
+        self._known = max(self._known, 1)
         total = self._moments.numpy().sum(axis=0)
         return Sums(float(total[7, 7]), -total[7, :7], total[:7, :7])
+
+    def list_faces(self) -> None:
+        """Notes the faces near each point at the pose last measured: later poses near it are then measured faster."""
+        groups, count, device = self._groups, len(self._order), self._tree.device
+        groups.lists = wp.empty(count * LONGEST_LIST, dtype=wp.int32, device=device)
+        groups.lengths = wp.empty(count, dtype=wp.int32, device=device)
+        groups.listed_at = wp.empty(count, dtype=wp.vec3d, device=device)
+        groups.reaches = wp.empty(count, dtype=wp.float64, device=device)
+        sets = len(groups.first) - 1
+        wp.launch(list_faces, dim=sets, inputs=[self._tree.surface, groups], device=device)
+        self._known = 2
 
     def distances(self) -> Array:
         """(N,) float64 distances at the pose last measured, in the surface's unit (scale 1), in the points' order."""
@@ -117,17 +132,9 @@ class MovingPoints:
         return distances
 
 
-def _cell_size(points: Array, tree: SurfaceTree) -> float:
-    """The side of a cell that holds several points but few faces."""
-    del points
-    return max(0.8 * tree.spacing, 1e-6 * tree.extent)
-
-
 def _cells(points: Array, size: float) -> tuple[Array, Array]:
     """An order of the points, and where each new cell of a grid begins in it (with the end at the end)."""
-    places = np.floor((points - points.min(axis=0)) / size)
-    counts = places.max(axis=0) + 1
-    keys = (places[:, 0] * counts[1] + places[:, 1]) * counts[2] + places[:, 2]
+    keys = morton_keys(points, size)
     order = np.argsort(keys, kind="stable")
     begins = np.flatnonzero(np.diff(keys[order])) + 1
     return order, np.concatenate([[0], begins, [len(points)]]).astype(np.int32)

@@ -16,6 +16,7 @@ from harness.geometry.moving_points import MovingPoints, Pose, Sums
 Array = NDArray[Any]
 
 _MAX_DAMPING = 1e8
+_SMALL = 0.012  # of the faces' spacing: steps after which most points keep their faces
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,10 +168,14 @@ def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: i
         tolerance: converged when a step moves the surface near the points no farther than this, in the points' unit.
     """
     pose, sums, damping, step = initial, points.sums(initial), 0.0, np.inf
-    energy, iterations = pose.scale**2 * sums.energy, 0
+    energy, iterations, listed, measured = pose.scale**2 * sums.energy, 0, False, pose
     while iterations < max_iterations and step > tolerance and damping < _MAX_DAMPING:
         iterations += 1
         candidate, step = _similarity_step(pose, sums, points, damping)
+        if step < _SMALL * points.spacing * pose.scale and not listed:
+            points.list_faces()
+            listed = True
+        measured = candidate
         new_sums = points.sums(candidate)
         new_energy = candidate.scale**2 * new_sums.energy
         if new_energy <= energy:
@@ -178,7 +183,8 @@ def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: i
             damping = damping / 10 if damping > 1e-3 else 0.0
         else:
             damping = max(1e-2, damping * 10)
-    points.sums(pose)
+    if measured is not pose:  # the last step tried was not kept
+        points.sums(pose)
     return ScaledFit(pose, iterations, energy, step, step <= tolerance)
 
 

@@ -61,6 +61,37 @@ def test_equals_the_twin_on_soups_of_triangles(seed):
         assert error.min() > -1e-9 and error.max() < 1e-6 * np.ptp(mesh.vertices, axis=0).max()
 
 
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("size", [0.02, 0.5, 20.0])
+def test_lists_of_faces_do_not_change_the_answer(device, size):
+    """Near and far from where they were made."""
+    mesh, rng = bumpy(4), np.random.default_rng(3)
+    points = bumpy(4).vertices[::7] * 1.02
+    moving = MovingPoints(points, SurfaceTree(mesh, device))
+    moving.sums(Pose(1.0, np.eye(3), np.zeros(3)))
+    moving.list_faces()
+    for pose in poses(rng, 5, size, start=0.1 * size / 20):
+        moving.sums(pose)
+        assert np.abs(moving.distances() - twin(mesh, back(points, pose))[0]).max() < 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_lists_of_faces_on_soups_of_triangles(seed):
+    """More faces near a point than its list can hold, also."""
+    rng = np.random.default_rng(seed)
+    corners = rng.normal(size=(60, 3, 3)) * np.exp(rng.normal(size=(60, 1, 1))) + rng.normal(size=(60, 1, 3)) * 5
+    mesh = Mesh(corners.reshape(-1, 3), np.arange(180).reshape(-1, 3))
+    points = rng.normal(size=(30, 3)) * 6
+    moving = MovingPoints(points, SurfaceTree(mesh, flat=FLAT_IN_DOUBLE))
+    moving.sums(Pose(1.0, np.eye(3), np.zeros(3)))
+    moving.list_faces()
+    for pose in poses(rng, 3, 0.5, start=0.01):
+        moving.sums(pose)
+        error = moving.distances() - twin(mesh, back(points, pose))[0]
+        assert error.min() > -1e-9 and error.max() < 1e-9
+
+
 def test_sums_are_those_of_all_points():
     mesh, points, offset = bumpy(3), bumpy(4).vertices * 1.05, np.array([10.0, 20, 30])
     moving = MovingPoints(points + offset, SurfaceTree(Mesh(mesh.vertices + offset, mesh.faces)))
