@@ -112,7 +112,8 @@ def _line(line: Line, board: Board) -> str:
     environment = run.manifest["environment"]
     device = f"{run.manifest['device']}: {environment.get('accelerator') or environment.get('cpu')}"
     link = escape(address(run.key))
-    options = ", ".join(f"{name}={value}" for name, value in run.manifest["method"]["options"].items())
+    chosen = run.manifest["method"]["options"].items()
+    options = ", ".join(f"{name}={value}" for name, value in chosen if value not in (None, False))
     notes = "".join(f'<div class="small">{escape(note)}</div>' for note in (run.manifest["paper"], options) if note)
     cells = "".join(_cell(line.cells.get(column)) for column in board.columns)
     short = '<span class="badge failed">incomplete</span>' if evaluated < expected else ""
