@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from harness.methods.deca import network as deca
 from harness.methods.deca.network import MILLIMETRES, DetailDecoder, Encoder, displacement, split, start_camera
-from harness.methods.networks.resnet import ResNetSizes
 from harness.methods.regression.codes import Codes
 
 
@@ -44,16 +43,7 @@ class Sizes(deca.Sizes):
 
 
 PAPER = Sizes()
-MINI = Sizes(
-    image=96,
-    shape=82,
-    texture=8,
-    expression=46,
-    backbone=ResNetSizes(blocks=(1, 2, 2, 1), width=16),
-    hidden=256,
-    detail=0,
-    own_jaw=True,
-)
+MINI = Sizes(**vars(deca.MINI), own_jaw=True)
 
 
 class Emoca(nn.Module):

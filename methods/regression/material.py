@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.heads.head import Head
+from harness.methods.regression.arcface import SIZE, TEMPLATE
 from harness.training_data import TrainingSet, cut, vary_colour
 from harness.training_pictures import PictureSettings, codes_of_training_set, render_training_set
 
@@ -62,8 +63,6 @@ class Lesson:
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "subjects"})
 
 
-ARCFACE_SIZE = 112
-ARCFACE = ((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655), (70.7299, 92.2041))
 FOREHEAD = 0.25
 POINTS_IN_BOX = ((0.304, 0.353), (0.7, 0.353), (0.503, 0.57), (0.321, 0.737), (0.679, 0.737))
 """The five points in the box of the landmarks, made higher by FOREHEAD: medians over the rendered pictures."""
@@ -190,7 +189,7 @@ def aligned_squares(landmarks: Tensor, size: int, variation: CropVariation, gene
 
 def _onto_template(five: Tensor, size: int) -> Tensor:
     """(N, 5, 2) pixels -> (N, 3, 3), the least-squares similarities onto ArcFace's template in a crop of `size`."""
-    target = torch.tensor(ARCFACE) * (size / ARCFACE_SIZE)
+    target = torch.from_numpy(TEMPLATE).float() * (size / SIZE)
     source_mean, target_mean = five.mean(dim=1), target.mean(dim=0)
     # Plane similarities are complex numbers: the least-squares factor is <source, target> / <source, source>.
     source = torch.view_as_complex((five - source_mean[:, None]).contiguous())
