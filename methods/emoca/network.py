@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from harness.methods.deca import network as deca
-from harness.methods.deca.network import MILLIMETRES, DetailDecoder, Encoder, displacement, split, start_camera
+from harness.methods.deca.network import Deca, Encoder
 from harness.methods.regression.codes import Codes
 
 
@@ -46,31 +46,15 @@ PAPER = Sizes()
 MINI = Sizes(**vars(deca.MINI), own_jaw=True)
 
 
-class Emoca(nn.Module):
+class Emoca(Deca):
     """Reads what DECA reads; the expression (and, by its sizes, turn and jaw) from an encoder of its own."""
 
     def __init__(self, sizes: Sizes) -> None:
-        super().__init__()
-        self.sizes = sizes
-        self.E_flame = Encoder(sizes.backbone, sizes.hidden, sum(sizes.codes.values()))
+        super().__init__(sizes)
+        self.outputs = sizes.outputs
         self.E_expression = Encoder(sizes.backbone, sizes.hidden, sum(sizes.outputs.values()))
-        self.E_detail: Encoder | None = None
-        self.D_detail: DetailDecoder | None = None
-        if sizes.detail:
-            self.E_detail = Encoder(sizes.backbone, sizes.hidden, sizes.detail)
-            self.D_detail = DetailDecoder(3 + sizes.expression + sizes.detail)
-        start_camera(self.E_flame, sizes)
 
     def forward(self, crops: Tensor) -> Codes:
         """(B, 3, S, S) crops in 0..1, RGB -> codes without eyelids and tokens."""
-        outputs = self.sizes.outputs
-        own = self.E_expression(crops).split(list(outputs.values()), dim=1)
-        return replace(split(self.E_flame(crops), self.sizes), **dict(zip(outputs, own, strict=True)))
-
-    def displacement(self, crops: Tensor, codes: Codes) -> Tensor:
-        """(B, 3, S, S) crops and what was read from them -> (B, 1, 256, 256) along the normals, millimetres, in UV.
-
-        Raises:
-            TypeError: the network was built without a detail branch.
-        """
-        return MILLIMETRES * displacement(self.E_detail, self.D_detail, crops, codes)
+        own = self.E_expression(crops).split(list(self.outputs.values()), dim=1)
+        return replace(super().forward(crops), **dict(zip(self.outputs, own, strict=True)))
