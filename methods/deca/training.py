@@ -50,7 +50,9 @@ class TrainingSettings:
     setting: Setting = field(default_factory=Setting)
     landmarks: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=1.5e-3, seed=0), 16, 2))
     picture: Stage = field(default_factory=lambda: Stage(Schedule(1600, learning_rate=1.5e-3, seed=1), 16, 2))
-    identity: Stage = field(default_factory=lambda: Stage(Schedule(1500, learning_rate=1.5e-3, seed=2), 16, 2))
+    identity: Stage = field(
+        default_factory=lambda: Stage(Schedule(3000, learning_rate=1.5e-3, seed=2), 16, 2, covered=0.3)
+    )
     photometric: float = 0.5
     neutral: float = 1.0
     prior: float = 1e-4

@@ -28,7 +28,9 @@ class TrainingSettings:
 
     setting: Setting = field(default_factory=lambda: Setting(variation=CropVariation(boxes=0.6)))
     landmarks: Stage = field(default_factory=lambda: Stage(Schedule(1200, learning_rate=2e-3, seed=0), 32, 1))
-    vertices: Stage = field(default_factory=lambda: Stage(Schedule(2400, learning_rate=1.5e-3, seed=1), 32, 1))
+    vertices: Stage = field(
+        default_factory=lambda: Stage(Schedule(5000, learning_rate=1.5e-3, seed=1), 32, 1, covered=0.3)
+    )
 
 
 def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Path:

@@ -28,6 +28,7 @@ class CropVariation:
         roll: largest turn, degrees.
         colour: as in `harness.training_data.Augmentation`.
         boxes: share of aligned crops whose five points are only guessed from a box.
+        covered: share of crops with something before the face.
     """
 
     scale: tuple[float, float] = (1.25, 1.9)
@@ -36,6 +37,7 @@ class CropVariation:
     roll: float = 12.0
     colour: float = 1.0
     boxes: float = 0.0
+    covered: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +133,7 @@ class Material:
         seen = torch.einsum("bnij,bkj->bnki", projection[..., :3], points) + projection[..., None, :, 3]
         pixels = (seen[..., :2] / seen[..., 2:]).flatten(0, 1)
         to_crop = squares(pixels, size, variation, generator)
-        cropped = cut(pictures, to_crop, size)
+        cropped = cover(cut(pictures, to_crop, size), variation.covered, generator)
         moved = torch.einsum("nij,nkj->nki", to_crop[:, :2, :2], pixels) + to_crop[:, None, :2, 2]
         shape, expression, jaw = (codes[subjects].repeat_interleave(views.shape[1], dim=0) for codes in self.codes)
         colours = vary_colour(cropped[:, :3], variation.colour, generator)
@@ -144,6 +146,32 @@ class Material:
             jaw=jaw,
             subjects=len(subjects),
         )
+
+
+COVER = (0.06, 0.3)
+"""Smallest and largest half axis of what is before a face, in sides of the crop."""
+
+
+def cover(crops: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Puts a plain ellipse somewhere before some of (N, 4, S, S) colours and mask; the mask ends where it begins.
+
+    Hands, hats and glasses of real pictures are not rendered: what matters is that the face must be told by the rest.
+    """
+    if not share:
+        return crops
+    count, size = len(crops), crops.shape[-1]
+
+    def uniform(columns: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return (low + (high - low) * torch.rand(count, columns, generator=generator))[..., None, None]
+
+    axis = torch.linspace(0, 1, size)
+    centre, half, angle, colour = uniform(2), uniform(2, *COVER), uniform(1, 0, torch.pi), uniform(3)
+    x, y = axis - centre[:, :1], axis[:, None] - centre[:, 1:]
+    along = (x * angle.cos() + y * angle.sin()) / half[:, :1]
+    across = (y * angle.cos() - x * angle.sin()) / half[:, 1:]
+    there = (along**2 + across**2 < 1) & (uniform(1) < share)
+    shaded = torch.cat([colour * (1 + 0.3 * across).clamp(0, 2), torch.zeros(count, 1, size, size)], dim=1)
+    return torch.where(there, shaded.clamp(0, 1), crops)
 
 
 def random_squares(landmarks: Tensor, size: int, variation: CropVariation, generator: torch.Generator) -> Tensor:

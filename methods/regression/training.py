@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -33,11 +33,13 @@ class Stage:
         schedule: of its steps.
         subjects: per step.
         views: of each subject, at most as many as the pictures have.
+        covered: share of crops with something before the face.
     """
 
     schedule: Schedule
     subjects: int = 16
     views: int = 2
+    covered: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class Workshop:
 
     def lesson(self, stage: Stage, size: int, generator: torch.Generator, squares: Squares = random_squares) -> Lesson:
         """One step's subjects."""
-        found = self.material.lesson(stage.subjects, stage.views, size, self.setting.variation, generator, squares)
+        variation = replace(self.setting.variation, covered=stage.covered)
+        found = self.material.lesson(stage.subjects, stage.views, size, variation, generator, squares)
         return found.to(self.device)
 
 
@@ -124,7 +127,7 @@ def train_stage(
     def loss(generator: torch.Generator) -> Mapping[str, Tensor]:
         return losses(shop.lesson(stage, size, generator, squares), generator)
 
-    setting = (shop.material.name, shop.setting.variation, stage.subjects, stage.views, size)
+    setting = (shop.material.name, shop.setting.variation, stage.subjects, stage.views, stage.covered, size)
     return fit(net, loss, stage.schedule, folder, recipe=(setting, recipe))
 
 

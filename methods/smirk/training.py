@@ -49,7 +49,9 @@ class TrainingSettings:
 
     setting: Setting = field(default_factory=Setting)
     pretrain: Stage = field(default_factory=lambda: Stage(Schedule(1800, learning_rate=1.5e-3, seed=0), 32, 1))
-    shape: Stage = field(default_factory=lambda: Stage(Schedule(1000, learning_rate=1.5e-3, seed=2), 32, 1))
+    shape: Stage = field(
+        default_factory=lambda: Stage(Schedule(3000, learning_rate=1.5e-3, seed=2), 32, 1, covered=0.3)
+    )
     core: Stage = field(default_factory=lambda: Stage(Schedule(300, learning_rate=5e-4, seed=1), 16, 1))
     mica: str = str(Path(__file__).parent.parent / "mica" / "mini.safetensors")
 

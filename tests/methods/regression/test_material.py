@@ -9,7 +9,7 @@ import torch
 from harness.geometry.alignment import fit_similarity
 from harness.heads.procedural import procedural_head
 from harness.methods.regression.crops import RULES, square_of
-from harness.methods.regression.material import CropVariation, Material, aligned_squares, random_squares
+from harness.methods.regression.material import CropVariation, Material, aligned_squares, cover, random_squares
 from harness.training_pictures import PictureSettings
 
 STILL = CropVariation(scale=(1.375, 1.375), shift=0.0, upward=0.0, roll=0.0, colour=0.0)
@@ -83,3 +83,15 @@ def test_lessons_repeat_with_their_generator(material: Material) -> None:
     assert torch.equal(lessons[0].images, lessons[1].images)
     assert lessons[0].images.shape == (4, 3, 48, 48) and lessons[0].subjects == 2
     assert torch.equal(lessons[0].shape[0], lessons[0].shape[1])
+
+
+def test_covered_crops_keep_what_is_not_covered() -> None:
+    crops = torch.rand(64, 4, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.5
+    covered = cover(crops, 0.5, torch.Generator().manual_seed(1))
+    changed = (covered != crops).any(dim=1)
+    touched = changed.flatten(1).any(dim=1)
+    assert 20 <= touched.sum() <= 44  # a share of one half; 64 draws
+    assert torch.equal(covered[~touched], crops[~touched])
+    assert (covered[:, 3][changed] == 0).all()
+    share = changed[touched].float().mean()
+    assert 0.02 < share < 0.2  # mean area of an ellipse with both half axes uniform in COVER: pi * 0.18**2 = 0.10
