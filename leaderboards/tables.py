@@ -52,7 +52,7 @@ STYLE = """
 
 def address(run: str, sample: str | None = None) -> str:
     """The page of a run, or of one of its samples, relative to the leaderboard."""
-    return "?" + urlencode({"run": run, **({"sample": sample} if sample else {})})
+    return "run?" + urlencode({"run": run, **({"sample": sample} if sample else {})})
 
 
 def badge(kind: str) -> str:

@@ -10,14 +10,14 @@ from streamlit.testing.v1 import AppTest
 import harness.leaderboards
 from harness.leaderboards.runs import find_runs
 
-APP = Path(harness.leaderboards.__file__).parent / "app.py"
+PAGES = Path(harness.leaderboards.__file__).parent / "pages"
 
 
 @pytest.fixture
 def visit(monkeypatch):
     def open_page(root, **query):
         monkeypatch.setattr(sys, "argv", ["app.py", "--runs", str(root)])
-        page = AppTest.from_file(str(APP), default_timeout=30)
+        page = AppTest.from_file(str(PAGES / ("run.py" if "run" in query else "boards.py")), default_timeout=30)
         for name, value in query.items():
             page.query_params[name] = value
         return page.run()
@@ -114,11 +114,15 @@ def test_run_whose_data_is_out_of_reach_shows_its_prediction(finished, visit):
     assert len(page.get("plotly_chart")) == 2
 
 
-@pytest.mark.parametrize("address", ["nothing", "../../etc", "/etc", ""])
+@pytest.mark.parametrize("address", ["nothing", "../../etc", "/etc"])
 def test_unknown_address_is_answered(finished, visit, address):
     page = visit(finished, run=address)
     assert not page.exception
     assert "no such run" in page.error[0].value
+
+
+def test_no_address_says_where_to_choose(finished, visit):
+    assert "Choose a run" in visit(finished, run="").info[0].value
 
 
 def test_unknown_sample_falls_back_to_the_first(finished, visit):

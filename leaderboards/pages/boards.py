@@ -1,14 +1,13 @@
-"""The page of all boards."""
+"""All boards: what opens first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import streamlit
 
 from harness.leaderboards.boards import Board, make_boards
-from harness.leaderboards.runs import Run, Unlisted
+from harness.leaderboards.shelf import Shelf, open_shelf
 from harness.leaderboards.tables import banner, board_html, board_title, failure_note, unlisted_html
 
 ABOUT = (
@@ -23,22 +22,22 @@ EMPTY = """No finished run in `{root}` yet. Make one:
 and reload this page. Another folder of runs: `python -m harness leaderboard --runs DIR`."""
 
 
-def show_boards(runs: Sequence[Run], unlisted: Sequence[Unlisted], root: Path) -> None:
+def show_boards(shelf: Shelf) -> None:
     """Draws every board, real data before mirrors, and the folders that are in none."""
     streamlit.title("3D face reconstruction leaderboard")
     streamlit.markdown(ABOUT)
-    boards = make_boards(runs)
+    boards = make_boards(shelf.runs)
     if not boards:
-        streamlit.info(EMPTY.format(root=root))
+        streamlit.info(EMPTY.format(root=shelf.root))
     names = list(dict.fromkeys(board.key.bench for board in boards))
     chosen = streamlit.pills("Benchmark", names, selection_mode="multi") if len(names) > 1 else []
     for name in chosen or names:
         streamlit.header(name, divider="gray")
         show_bench([board for board in boards if board.key.bench == name])
-    if unlisted:
-        count = f"{len(unlisted)} folder{'' if len(unlisted) == 1 else 's'}"
+    if shelf.unlisted:
+        count = f"{len(shelf.unlisted)} folder{'' if len(shelf.unlisted) == 1 else 's'}"
         with streamlit.expander(f"{count} not in the tables: unfinished or unreadable runs"):
-            streamlit.html(unlisted_html(unlisted))
+            streamlit.html(unlisted_html(shelf.unlisted))
 
 
 def show_bench(boards: Sequence[Board]) -> None:
@@ -50,3 +49,6 @@ def show_bench(boards: Sequence[Board]) -> None:
         for board in members:
             streamlit.html(board_title(board) + board_html(board))
             streamlit.caption(" ".join(filter(None, (board.meaning, failure_note(board)))))
+
+
+show_boards(open_shelf())

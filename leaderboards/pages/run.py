@@ -10,18 +10,22 @@ import streamlit
 from harness.errors import HarnessError
 from harness.leaderboards.facts import run_facts
 from harness.leaderboards.figures import score_bars
-from harness.leaderboards.runs import Run, Unlisted, sample_table
+from harness.leaderboards.runs import Run, sample_table
 from harness.leaderboards.sample_view import show_sample
+from harness.leaderboards.shelf import Shelf, open_shelf
 from harness.leaderboards.tables import badge, banner, facts_html
 from harness.run_folder import condition, in_words
 
 
-def show_run(key: str, runs: Sequence[Run], unlisted: Sequence[Unlisted]) -> None:
-    """Draws the page of the run called `key`, or says why there is none."""
-    streamlit.html('<a class="back" href="?" target="_self">← All boards</a>')
-    run = next((run for run in runs if run.key == key), None)
+def show_page(shelf: Shelf) -> None:
+    """Draws the page of the run that the address names, or says why there is none."""
+    key = streamlit.query_params.get("run", "")
+    run = next((run for run in shelf.runs if run.key == key), None)
+    if not key:
+        streamlit.info("Choose a run on the boards.")
+        return
     if run is None:
-        reason = next((f"{e.state}. {e.reason}" for e in unlisted if e.key == key), "there is no such run")
+        reason = next((f"{e.state}. {e.reason}" for e in shelf.unlisted if e.key == key), "there is no such run")
         streamlit.error(f"{key}: {reason}")
         return
     streamlit.title(f"{run.method} on {run.manifest['bench']}")
@@ -121,3 +125,6 @@ def _take_bar() -> None:
 
 def _to_address() -> None:
     streamlit.query_params["sample"] = streamlit.session_state["sample"]
+
+
+show_page(open_shelf())
