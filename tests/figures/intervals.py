@@ -1,9 +1,11 @@
 """Runs of one benchmark with intervals over subjects, and paired with the first of them.
 
-python -m tests.figures.intervals PROTOCOL COLUMN RUN_FOLDER RUN_FOLDER ...
+python -m tests.figures.intervals PROTOCOL COLUMN RUN_FOLDER RUN_FOLDER ... [--samples REGEX]
+
+`--samples '_0[23]_'` on FaceVerse's mirror keeps the scans with an expression: how well expressions are reconstructed.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +13,14 @@ import pandas as pd
 from harness.statistics import filled, paired_difference, subject_interval
 
 
-def main(protocol: str, column: str, folders: list[Path]) -> None:
+def main(protocol: str, column: str, folders: list[Path], samples: str) -> None:
     every = {folder.name: pd.read_parquet(folder / "scores.parquet") for folder in folders}
-    tables = {name: table[table.protocol == protocol] for name, table in every.items()}
+    tables = {n: t[(t.protocol == protocol) & t["sample"].str.contains(samples)] for n, t in every.items()}
     first, *_ = tables
-    print(f"{protocol} {column}, mm: mean over subjects [95 %], difference to {first} on the same samples [95 %]")
+    print(f"{protocol} {column}: mean over subjects [95 %], difference to {first} on the same samples [95 %]")
     for name, table in tables.items():
         rows = filled(table, column)
-        line = f"{name:<24} {subject_interval(rows.counted, rows.subject)}"
+        line = f"{name:<24} {len(rows)} samples {subject_interval(rows.counted, rows.subject)}"
         if name != first:
             difference = paired_difference(table, tables[first], column)
             line += f"   {difference}" + ("" if difference.excludes_zero else "  a tie")
@@ -26,4 +28,10 @@ def main(protocol: str, column: str, folders: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], [Path(folder) for folder in sys.argv[3:]])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("protocol")
+    parser.add_argument("column")
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--samples", default="", metavar="REGEX")
+    asked = parser.parse_args()
+    main(asked.protocol, asked.column, asked.folders, asked.samples)
