@@ -45,6 +45,15 @@ def read_pixels(path: Path, mode: str) -> NDArray[Any]:
         raise DataError(f"{path}: cannot be read as an image ({error}); restore the file from the data set") from None
 
 
+def has_transparency(path: Path) -> bool:
+    """Whether the pixels of an image file have a transparency; false for a file that cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return "A" in image.getbands()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+
+
 def _with_8_bits(image: Image.Image, path: Path) -> Image.Image:
     """The image itself, or the upper half of its 16 bits, which is what is read of 16-bit colour as well."""
     if not image.mode.startswith(("I", "F")):

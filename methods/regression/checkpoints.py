@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,11 +105,35 @@ def interpret(
     content: Mapping[Any, Any], method: str, path: Path, leftovers: tuple[str, ...] = (), generator: bool = False
 ) -> tuple[dict[str, Tensor], LoadReport]:
     """The second half of `read_checkpoint`: of what `torch.save` put into the file at `path`."""
-    layout = LAYOUTS[method]
+
+    def wanted(variant: int) -> Mapping[str, Tensor]:
+        return expected(method, variant, generator)
+
+    return interpret_as(LAYOUTS[method], wanted, content, path, leftovers, generator)
+
+
+def interpret_as(
+    layout: Layout,
+    expects: Callable[[int], Mapping[str, Tensor]],
+    content: Mapping[Any, Any],
+    path: Path,
+    leftovers: tuple[str, ...] = (),
+    generator: bool = False,
+) -> tuple[dict[str, Tensor], LoadReport]:
+    """As `interpret`, of a layout that need not be one of `LAYOUTS`.
+
+    Args:
+        layout: how the file is built.
+        expects: gives the network's state dict, without values, for the file's variant.
+        content: what the file holds.
+        path: of the file, for messages.
+        leftovers: names in the file of which nothing was made.
+        generator: see `read_checkpoint`.
+    """
     entries, ignored = _flat(content, layout, path)
     entries, stripped = _unwrapped(entries, path)
     shapes = {key: tuple(value.shape) for key, value in entries.items()}
-    wanted = expected(method, layout.variant(shapes), generator)
+    wanted = expects(layout.variant(shapes))
     _check_method(shapes, [layout.official(key) for key in wanted], layout, path)
     state, unexpected = {}, []
     for key, value in entries.items():

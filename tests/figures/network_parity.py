@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import torch
 
+from tests import kaolrm_reference
 from tests import network_reference as reference
+
+
+def print_stages(stages: dict[str, tuple[float, float]], title: str = "stage") -> None:
+    print(f"  {title:32} {'max|diff|/rms':>14} {'limit':>9}")
+    for stage, (error, limit) in stages.items():
+        print(f"  {stage:32} {error:14.2e} {limit:9.1e}{'' if error <= limit else '  ABOVE'}")
+
+
+def print_kaolrm(name: str) -> None:
+    report, values, chained = kaolrm_reference.outputs(name)
+    print(report or f"KaoLRM at the reduced size of the reference data ({name})")
+    print_stages(kaolrm_reference.compared(name, values))
+    print_stages(kaolrm_reference.compared(name, chained), "at our own vertices")
+    print(f"  {len(values)} stages of {len(kaolrm_reference.stage_names(name))}")
+    print()
 
 
 def main() -> None:
@@ -12,12 +28,12 @@ def main() -> None:
     for name in ("deca", "emoca", "smirk", "mica"):
         report, stages = reference.parity(name)
         print(report)
-        print(f"  {'stage':32} {'max|diff|/rms':>14} {'limit':>9}")
-        for stage, (error, limit) in stages.items():
-            print(f"  {stage:32} {error:14.2e} {limit:9.1e}{'' if error <= limit else '  ABOVE'}")
+        print_stages(stages)
         left_out = reference.stage_names(name) - set(stages)
         print(f"  {len(stages)} stages" + (f"; not computed: {', '.join(sorted(left_out))}" if left_out else ""))
         print()
+    for name in kaolrm_reference.NAMES:
+        print_kaolrm(name)
 
 
 if __name__ == "__main__":

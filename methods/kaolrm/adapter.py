@@ -1,0 +1,164 @@
+"""KaoLRM as a method of the harness: from a picture without background to a FLAME head."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from harness.adapter import MethodAdapter
+from harness.errors import DataError, HarnessError
+from harness.heads.build import build_head
+from harness.methods.kaolrm.cameras import MONO_FOCAL, frontal_camera, source_numbers
+from harness.methods.kaolrm.checkpoints import official_network
+from harness.methods.kaolrm.network import PAPER, HeadCodes, KaoLRM
+from harness.methods.kaolrm.pictures import network_picture
+from harness.methods.regression.codes import Codes
+from harness.methods.regression.crops import Crop, FaceError
+from harness.methods.regression.decoding import METRES, Decoder
+from harness.samples import Array, Prediction, Sample
+
+log = logging.getLogger(__name__)
+
+
+class KaoLRMAdapter(MethodAdapter):
+    """KaoLRM with released weights and the user's FLAME.
+
+    It reads one picture; of a sample with several views the identities are averaged and the rest is the first's, as
+    with the regressors. The mesh is FLAME's in metres: the network's own scale says how large the head is in the
+    picture, not in the world.
+
+    Args:
+        checkpoint: `model.safetensors`, or the release folder that holds it.
+        head: "flame" for a checkpoint.
+        head_path: the user's FLAME: a pickle, or a folder with it and what belongs to it.
+        focal: lens of the pictures that the weights draw, in widths of the picture: 20 as in the settings of the mono
+            weights' inference (4 in those of their training), 0.75 for the multi-view weights. It decides where the
+            head is on the picture, not its shape.
+        random_weights: let a network without weights run, to measure its speed.
+
+    Raises:
+        HarnessError: options contradict each other, or have a value that does not exist.
+    """
+
+    unit = "m"
+    paper = (
+        "Zhu et al., KaoLRM: Repurposing Pre-trained Large Reconstruction Models for Parametric 3D Face "
+        "Reconstruction, 3DV 2026"
+    )
+    family = "large reconstruction model"
+
+    def __init__(
+        self,
+        checkpoint: str | None = None,
+        head: str = "flame",
+        head_path: str | None = None,
+        focal: float = MONO_FOCAL,
+        random_weights: bool = False,
+    ) -> None:
+        if not checkpoint and not random_weights:
+            raise HarnessError(
+                "kaolrm: needs the released weights, method.checkpoint=PATH (its README.md says where to ask), or "
+                "method.options.random_weights=true to measure speed only"
+            )
+        if checkpoint and head != "flame":
+            raise HarnessError(
+                f"kaolrm: the released weights speak of FLAME, not of the {head} head; give method.head=flame "
+                "head.path=PATH"
+            )
+        if not focal > 0 or not np.isfinite(focal):
+            raise HarnessError(f"kaolrm: option focal={focal}, expected a positive number, e.g. 20, 4 or 0.75")
+        self.checkpoint = Path(checkpoint).expanduser() if checkpoint else None
+        self.head_name, self.head_path = head, head_path
+        self.focal = float(focal)
+
+    def files(self) -> Sequence[Path]:
+        """Weights and head model."""
+        weights = self.checkpoint / "model.safetensors" if self.checkpoint and self.checkpoint.is_dir() else None
+        named = (weights or self.checkpoint, Path(self.head_path) if self.head_path else None)
+        return [path for path in named if path]
+
+    def load(self, device: torch.device) -> None:
+        """Reads head and weights. Raises HarnessError if these are missing or do not fit."""
+        self.device = device
+        head = build_head(self.head_name, self.head_path)
+        if self.checkpoint is not None:
+            self.net, report = official_network(self.checkpoint)
+            log.info("%s", report)
+        else:
+            self.net = KaoLRM(PAPER)
+        self.net.eval().requires_grad_(False).to(device)
+        self.decoder = Decoder(head.to(device))
+        self.faces = head.faces.numpy()
+
+    def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
+        """One head per sample, in metres and in FLAME's frame."""
+        return [self._predict(sample) for sample in samples]
+
+    def _predict(self, sample: Sample) -> Prediction:
+        with self.stage("input"):
+            try:
+                crops = [network_picture(view, self.net.sizes.image) for view in sample.views]
+            except FaceError as error:
+                return Prediction.failed(error.reason, str(error))
+            except DataError as error:
+                return Prediction.failed("bad_input", str(error))
+            images = torch.from_numpy(np.stack([c.pixels for c in crops])).permute(0, 3, 1, 2).to(self.device)
+        with self.stage("network"), torch.inference_mode():
+            codes = self._fitting(averaged(self.net(images, source_numbers(len(crops)).to(self.device)).codes))
+        with self.stage("decode"), torch.inference_mode():
+            return self._decode(codes, crops[0])
+
+    def _fitting(self, codes: HeadCodes) -> HeadCodes:
+        """Codes as long as the head's bases; only a network without weights may have longer ones."""
+        head = self.decoder.head
+        if self.checkpoint is not None:
+            return codes
+        shapes, expressions = len(head.shape_names), len(head.expression_names)
+        return replace(codes, shape=codes.shape[:, :shapes], expression=codes.expression[:, :expressions])
+
+    def _decode(self, codes: HeadCodes, crop: Crop) -> Prediction:
+        flame = Codes(codes.shape, codes.expression, codes.turn, codes.jaw)
+        shaped, neutral = self.decoder(flame), self.decoder.neutral(flame)
+        meshes = (shaped.vertices, shaped.fixed_landmarks, neutral.vertices, neutral.fixed_landmarks)
+        vertices, landmarks, neutral_vertices, neutral_landmarks = (_array(x) / METRES for x in meshes)
+        projection = self.projection(codes, crop)
+        if not (np.isfinite(vertices).all() and np.isfinite(projection).all()):
+            return Prediction.failed("non_finite", "the network gave codes that are no numbers, or far too large ones")
+        image = landmarks @ projection[:, :3].T + projection[:, 3]
+        parts = {"shape": codes.shape, "expression": codes.expression, "scale": codes.scale}
+        pose = np.concatenate([_array(codes.turn), _array(codes.jaw)])
+        return Prediction(
+            vertices=vertices,
+            faces=self.faces,
+            landmarks=landmarks,
+            parameters={name: _array(value) for name, value in parts.items()}
+            | {"pose": pose, "translation": _array(codes.translation)},
+            landmarks_2d=image[:, :2] / image[:, 2:],
+            neutral_vertices=neutral_vertices,
+            neutral_landmarks=neutral_landmarks,
+            projection=projection,
+        )
+
+    def projection(self, codes: HeadCodes, crop: Crop) -> Array:
+        """(3, 4) takes homogeneous points of the head in metres to homogeneous pixels of the view."""
+        placed = codes.before_a_long_lens() if self.focal > 1 else codes
+        to_frame = np.eye(4)
+        to_frame[:3, :3] *= _array(placed.scale)
+        to_frame[:3, 3] = _array(placed.translation)
+        camera = frontal_camera(self.focal, self.net.sizes.image)
+        return np.asarray(np.linalg.inv(crop.matrix) @ camera.projection @ to_frame)
+
+
+def averaged(codes: HeadCodes) -> HeadCodes:
+    """The codes of n pictures of one face as one: the mean identity, and the rest of the first."""
+    first = {name: value[:1] for name, value in vars(codes).items()}
+    return HeadCodes(**first | {"shape": codes.shape.mean(dim=0, keepdim=True)})
+
+
+def _array(value: torch.Tensor) -> Array:
+    return np.asarray(value[0].double().cpu().numpy())
