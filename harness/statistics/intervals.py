@@ -59,7 +59,7 @@ def mean_intervals(means: Array, confidence: float = 0.95, seed: int = 0) -> Arr
 
     Subjects are resampled as wholes (Davison and Hinkley 1997, Bootstrap Methods, sections 2.4 and 3.8); of each
     resample the t-statistic is kept, and its quantiles stand where Student's would (Efron 1982; Hall 1988, Annals of
-    Statistics 16). Percentile and BCa intervals are too narrow with 20 subjects (coverage 92 to 93 % instead of 95 %);
+    Statistics 16). Percentile and BCa intervals are too narrow with 20 subjects (coverage 91 to 93 % instead of 95 %);
     Student's t and the expanded percentile (Hesterberg 2015, American Statistician 69) hold for symmetric values but
     not for skewed ones, which errors are. docs/statistics.md has the simulation. With fewer than FEWEST subjects
     Student's t is what remains. All columns share the resamples, so that a column's interval does not depend on which

@@ -66,7 +66,7 @@ def standings(means: pd.DataFrame, better: Better = "lower", confidence: float =
 
     All p-values are of `pairs.all_pairs`, corrected by Holm's method for all pairs of the board, those with the best
     run too: which run is the best is seen in the same data, so that each pair might have been the one compared
-    (correcting for the comparisons with the best alone, ten equal methods would be called different in 15 % of
+    (correcting for the comparisons with the best alone, ten equal methods would be called different in 13 % of
     boards; docs/statistics.md). Rank intervals follow from the same tests (Klein, Wright and Wieczorek 2020, Journal
     of the Royal Statistical Society C 69; Mohamad, Goeman and van Zwet 2022, Biometrics 78). A run that is tied with
     the best may still be worse than another, closer one: its `rank_low` is then above 1.
@@ -80,7 +80,9 @@ def standings(means: pd.DataFrame, better: Better = "lower", confidence: float =
     subjects = len(means)
     values = means.to_numpy(dtype=float).reshape(subjects, means.shape[1])
     whole = np.isfinite(values).all(axis=0) & (subjects > 0)
-    lost = Standing(note="not computed: a failed sample has no fall-back" if subjects else "not computed: no sample")
+    lost = Standing(
+        note="not computed: a sample has neither a value nor a fall-back" if subjects else "not computed: no sample"
+    )
     ranked = means.columns[whole]
     best = _best(ranked, values[:, whole], better)
     if subjects < 2:

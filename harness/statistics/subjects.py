@@ -88,12 +88,12 @@ class _Answers:
             order = np.arange(len(self.samples))
         else:
             index, expected = self.index(), first.index()
-            apart = index.symmetric_difference(expected)
-            if len(apart):
-                raise HarnessError(
-                    f"{self.run}: {len(index)} samples, {first.run}: {len(expected)}; expected the same ones, "
-                    f"but {apart[0]} is in one of them only"
-                )
+            for run, missing in ((self.run, index.difference(expected)), (first.run, expected.difference(index))):
+                if len(missing):
+                    raise HarnessError(
+                        f"{self.run}: {len(index)} samples, {first.run}: {len(expected)}; expected the same ones, but "
+                        f"{missing[0]} is in {run} only"
+                    )
             order = index.get_indexer(expected)
         if not np.array_equal(self.subjects[order], first.subjects):
             raise HarnessError(f"{self.run}: samples show other subjects than in {first.run}; expected the same")

@@ -51,8 +51,8 @@ def test_other_columns_stay_out():
     ("change", "words"),
     [
         (lambda t: t.assign(protocol_id="q"), "protocols p, q, expected one and the same"),
-        (lambda t: t[:3], "one: 3 samples, first: 4; expected the same ones, but s3"),
-        (lambda t: t.assign(sample=[*t["sample"][:3], "other"]), "other is in one of them only"),
+        (lambda t: t[:3], "one: 3 samples, first: 4; expected the same ones, but s3 is in first only"),
+        (lambda t: t.assign(sample=[*t["sample"][:3], "other"]), "other is in one only"),
         (lambda t: t.assign(subject=["a", "a", "b", "c"]), "other subjects than in first"),
         (lambda t: t.assign(sample=["s0", "s1", "s2", "s2"]), "s2 is there more than once"),
         (lambda t: t.assign(value=[1.0, np.inf, 2.0, 3.0]), "s1 has an infinite value"),
