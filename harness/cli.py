@@ -27,6 +27,7 @@ python -m harness COMMAND [...]
   train        train a method's mini size:          train method=glvd
   data         data sets and mirrors:               data status | data make h3ds
                an open head model:                  data get ict --from CLONE
+  compare      two runs, number by number:          compare RUN_A RUN_B
   list         the methods and benchmarks there are
   leaderboard  the runs in a browser
 
@@ -97,6 +98,12 @@ def _data(arguments: list[str]) -> None:
         data_commands.make(options.name, options.head)
 
 
+def _compare(arguments: list[str]) -> None:
+    from harness import compare_report
+
+    compare_report.main(arguments)
+
+
 def _list(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="harness list", description="The methods and benchmarks there are")
     parser.add_argument("--config-dir", help="a folder of your own with method/ and bench/")
@@ -132,6 +139,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "export": _job("export"),
     "train": _job("train"),
     "data": _data,
+    "compare": _compare,
     "list": _list,
     "leaderboard": _leaderboard,
 }

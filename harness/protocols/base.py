@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ContractError
 from harness.protocols.scores import SampleScore, Score, by_condition
-from harness.protocols.words import WORDS
+from harness.protocols.words import WORDS, differing
 from harness.samples import Prediction
 
 Array = NDArray[Any]
@@ -125,13 +125,9 @@ class Protocol(ABC):
 
     def differences(self, other: Protocol) -> list[str]:
         """How `other` differs, one sentence per field; empty if the two are the same protocol."""
-        mine, theirs = self.values(), other.values()
-        names = [*mine, *(name for name in theirs if name not in mine)]
         return [
-            f"{name.replace('_', ' ')}: {self._in_words(name, mine)} in {self.name}, "
-            f"{self._in_words(name, theirs)} in {other.name}"
-            for name in names
-            if mine.get(name) != theirs.get(name) and name != "name"
+            f"{name}: {mine} in {self.name}, {theirs} in {other.name}"
+            for name, mine, theirs in differing(self.values(), other.values())
         ]
 
     def summarise(self, rows: Sequence[SampleScore]) -> list[dict[str, Any]]:
@@ -189,15 +185,6 @@ class Protocol(ABC):
 
     def _words(self, name: str) -> str:
         return WORDS[name][getattr(self, name)]
-
-    @staticmethod
-    def _in_words(name: str, values: Mapping[str, Any]) -> str:
-        if name not in values:
-            return "not applicable"
-        value = values[name]
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return WORDS[name][value] if name in WORDS else str(value)
 
 
 def _value_or_fallback(row: SampleScore, column: str, fallback: str) -> float | None:

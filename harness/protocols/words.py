@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
 WORDS: dict[str, dict[str, str]] = {
     "alignment": {
         "landmarks+icp": "six landmarks, then ICP to the nearest predicted vertices",
@@ -63,3 +66,34 @@ WORDS: dict[str, dict[str, str]] = {
         "none": "a failed sample leaves the table's value undefined",
     },
 }
+
+
+def differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The fields in which two protocols differ, but for their names: field, mine in words, theirs in words.
+
+    Args:
+        mine: a protocol's fields, `Protocol.values()` or its canonical JSON read back.
+        theirs: another's.
+    """
+    names = [*mine, *(name for name in theirs if name not in mine)]
+    return [
+        (name.replace("_", " "), _in_words(name, mine), _in_words(name, theirs))
+        for name in names
+        if name != "name" and (name in mine, mine.get(name)) != (name in theirs, theirs.get(name))
+    ]
+
+
+def better(protocol: Mapping[str, Any], column: str) -> Literal["lower", "higher"]:
+    """Whether lower or higher values of a column are better: errors and times, or shares of what is right."""
+    return "higher" if protocol.get("statistic") == "f1" or column == "auc" else "lower"
+
+
+def _in_words(name: str, values: Mapping[str, Any]) -> str:
+    if name not in values:
+        return "not applicable"
+    value = values[name]
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(str(part) for part in value)
+    return WORDS.get(name, {}).get(str(value), str(value))
