@@ -7,7 +7,7 @@ import streamlit
 from harness.leaderboards.tables import STYLE
 
 PAGES = Path(__file__).parent / "pages"
-TITLES = {"boards": "Boards", "run": "Run"}
+TITLES = {"boards": "Boards", "papers": "Papers' tables", "run": "Run"}
 """Every page by its address; the first one opens."""
 
 streamlit.set_page_config("3D face reconstruction leaderboard", page_icon="📐", layout="wide")
