@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from harness.leaderboards.paper_measured import Measured
+from harness.leaderboards.paper_measured import Found, Measured, check_real
 from harness.leaderboards.paper_tables import ALL_ROWS, PaperColumn, PaperRow, PaperTable
 from harness.leaderboards.reported_numbers import ReportedNumber, Source
 from harness.leaderboards.tables import address, badge, banner
-
-Found = Mapping[int, Mapping[str, Measured]]
 
 STYLE = """
 <style>
@@ -21,7 +19,9 @@ STYLE = """
 .board.papers th.measured {border-bottom-color: rgba(34,150,84,.6);}
 .board.papers thead th {vertical-align: bottom;}
 .board.papers thead .small {display: block;}
-.board.papers td.why {max-width: 14rem; min-width: 9rem; white-space: normal; vertical-align: middle;}
+.board.papers td.why {max-width: 14rem; min-width: 9rem; white-space: normal; vertical-align: middle;
+  overflow-wrap: anywhere;}
+.board.papers td:first-child, .board.papers th:first-child {position: sticky; left: 0; backdrop-filter: blur(14px);}
 .board.papers sup {font-weight: 400; opacity: .85; margin-left: .1rem; color: #d04a4a; cursor: help;}
 .notes {font-size: .9rem; margin: .2rem 0 .6rem 0; padding-left: 1.2rem;}
 .notes li {margin: .2rem 0;}
@@ -45,10 +45,9 @@ def table_html(table: PaperTable, found: Found, names: Mapping[str, str], why: S
         why: why nothing is measured; takes one column if there is no measured one.
 
     Raises:
-        ValueError: something was measured on a mirror.
+        HarnessError: something was measured on a mirror.
     """
-    if any(m.run.kind != "real" for column in found.values() for m in column.values()):
-        raise ValueError("only what was measured on real data may stand beside a reported number")
+    check_real(found)
     reason = "<br>".join(escape(sentence) for sentence in why) if table.measurable and not found else ""
     rows = []
     for r, row in enumerate(table.rows):
@@ -71,6 +70,8 @@ def _head(table: PaperTable, found: Found, why: bool) -> str:
     last = f'<th rowspan="2">{badge("real")}measured here</th>' if why else ""
     first = f'<th rowspan="2">{REPORTED}<br>method</th>'
     parts = "".join(_heading(column, found.get(c)) for c, column in enumerate(table.columns))
+    if not any(group for group, _ in spans):
+        return f"<thead><tr>{first}{parts}{last}</tr></thead>"
     return f"<thead><tr>{first}{groups}{last}</tr><tr>{parts}</tr></thead>"
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from harness.benchmark import Access
 from harness.catalogue import CONFIGS
+from harness.errors import HarnessError
 from harness.leaderboards.paper_specs import Measure
 from harness.leaderboards.paper_tables import PaperTable
 from harness.leaderboards.runs import Run
-from harness.method import load_object
 from harness.run_folder import condition
 
 NEEDS = {
@@ -49,6 +52,17 @@ class Measured:
         summary = self.run.summary
         names = ("data", "dataset_version", "data_digest", "samples_digest")
         return (*(str(summary.get(name)) for name in names), str(self.row["protocol_id"]))
+
+
+Found = Mapping[int, Mapping[str, Measured]]
+"""Column -> method's name here -> what was measured."""
+
+
+def check_real(found: Found) -> None:
+    """Raises HarnessError unless everything was measured on real data: nothing else stands beside a reported number."""
+    mirror = [m.run.key for column in found.values() for m in column.values() if m.run.kind != "real"]
+    if mirror:
+        raise HarnessError(f"{mirror[0]}: measured on a mirror; only real data may stand beside a reported number")
 
 
 def measured_columns(
@@ -111,7 +125,7 @@ def why_not_measured(table: PaperTable, found: Mapping[int, object], runs: Seque
         if column.measure is not None:
             here[column.measure.bench] = here.get(column.measure.bench, False) or c in found
     if not here:
-        return ["No benchmark of this harness scores this."]
+        return ["Nothing that this harness measures stands beside this table."]
     return [_why(bench, runs) for bench, measured in here.items() if not measured]
 
 
@@ -126,10 +140,32 @@ def _why(bench: str, runs: Sequence[Run]) -> str:
 
 @lru_cache(maxsize=64)
 def access_of(bench: str) -> tuple[Access | None, str]:
-    """How the real data of a configured bench is had, and where to ask; None where it is always its mirror."""
+    """How the real data of a configured bench is had, and where to ask; None where it is always its mirror.
+
+    Raises:
+        HarnessError: the data set's reader does not state both as plain values.
+    """
     config = yaml.safe_load((CONFIGS / "bench" / f"{bench}.yaml").read_text())["dataset"]
     if config.get("data") == "mirror":
         return None, ""
-    module, _, name = config["_target_"].rpartition(".")
-    reader = load_object(f"{module}:{name}")
-    return reader.access, str(reader.ask_at)
+    stated = _class_attributes(config["_target_"])
+    try:
+        return Access[stated["access"].rpartition(".")[2]], str(ast.literal_eval(stated["ask_at"]))
+    except (KeyError, ValueError) as error:
+        raise HarnessError(f"{config['_target_']}: must state access and ask_at as plain values ({error})") from None
+
+
+def _class_attributes(target: str) -> dict[str, str]:
+    """Name -> expression of a class's annotated attributes, read as text: importing a reader may take seconds."""
+    module, _, name = target.rpartition(".")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise HarnessError(f"{target}: there is no module {module}")
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    bodies = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    return {
+        ast.unparse(node.target): ast.unparse(node.value)
+        for body in bodies
+        for node in body
+        if isinstance(node, ast.AnnAssign) and node.value is not None
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -13,7 +14,6 @@ from pydantic import ValidationError
 from harness.errors import DataError
 from harness.leaderboards.paper_specs import ColumnSpec, Measure, TableSpec, read_groups
 from harness.leaderboards.reported_numbers import FOLDER, Reported, ReportedNumber, Source
-from harness.leaderboards.sheet import Sheet
 
 ALL_ROWS = "all rows"
 
@@ -141,8 +141,13 @@ def build(key: str, group: str, spec: TableSpec, reported: Reported) -> PaperTab
     """Puts every number where the table's description says.
 
     Raises:
-        DataError: a source or table does not exist, a column has no number or several units, or a cell two numbers.
+        DataError: a source or table does not exist, two sources must not be compared, a column has no number or several
+            units, or a cell has two numbers.
     """
+    for one, other in permutations(spec.from_, 2):
+        if one in reported.sources and other in reported.sources[one].not_beside:
+            why = reported.sources[one].not_beside[other]
+            raise DataError(f"table {key}, from: {other} must not stand beside {one}: {why}. Make two tables")
     numbers = list(_numbers(key, spec, reported))
     columns = tuple(_column(key, spec, column, numbers) for column in spec.columns)
     cells: dict[tuple[str, str, str], list[ReportedNumber | None]] = {}
@@ -195,29 +200,6 @@ def _column(key: str, spec: TableSpec, column: ColumnSpec, numbers: Sequence[Rep
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(f"table {key}, column {heading}, measured: {first['loc']}: {first['msg']}") from None
-
-
-def paper_sheet(table: PaperTable) -> Sheet:
-    """The reported numbers of a table as text; flags, and the cells that have them, are in the notes."""
-    several = len(table.sources) > 1
-    head = ("method", *(["source"] if several else []), *(column.title for column in table.columns))
-    rows = tuple(
-        (row.label, *([table.sources[row.source].short] if several else []), *(text_of(cell) for cell in row.cells))
-        for row in table.rows
-    )
-    shift = len(head) - len(table.columns)
-    notes = [
-        "Reported by others, not measured here: " + "; ".join(citation(source) for source in table.sources.values()),
-        *table.notes,
-        *(f"{table.flagged(flag)}: {words}" for flag, words in table.flag_words.items()),
-    ]
-    best = frozenset((r, c + shift) for r, c in table.best)
-    return Sheet(f"{table.title} (reported)", head, rows, best, frozenset(), tuple(notes))
-
-
-def text_of(cell: ReportedNumber | None) -> str:
-    """As printed; empty where nothing is."""
-    return "" if cell is None else cell.printed
 
 
 def citation(source: Source) -> str:

@@ -11,9 +11,11 @@ from harness.errors import HarnessError
 from harness.leaderboards.exports import to_csv, to_json, to_latex, to_markdown
 from harness.leaderboards.paper_html import STYLE, mirror_html, notes_html, source_html, table_html
 from harness.leaderboards.paper_measured import measured_columns, why_not_measured
+from harness.leaderboards.paper_sheet import paper_sheet
 from harness.leaderboards.paper_specs import read_method_names
-from harness.leaderboards.paper_tables import PaperTable, paper_sheet, read_paper_tables
+from harness.leaderboards.paper_tables import PaperTable, read_paper_tables
 from harness.leaderboards.reported_numbers import Reported, read_reported
+from harness.leaderboards.sheet import Sheet
 from harness.leaderboards.shelf import Shelf, open_shelf
 
 ABOUT = (
@@ -87,18 +89,17 @@ def show_table(table: PaperTable, shelf: Shelf, names: Mapping[str, str]) -> Non
     streamlit.html(table_html(table, real, names, why) + notes_html(table))
     if real or not table.measurable:
         streamlit.caption(" ".join(why))
-    show_downloads(table)
+    show_downloads(table.key, paper_sheet(table, real, names))
     if mirror := mirror_html(table, measured_columns(table, shelf.runs, names, "mirror")):
         streamlit.markdown("**The same columns measured on the mirror**")
         streamlit.html(mirror)
 
 
-def show_downloads(table: PaperTable) -> None:
-    """Buttons for the reported numbers as a file."""
-    sheet = paper_sheet(table)
+def show_downloads(key: str, sheet: Sheet) -> None:
+    """Buttons for a sheet as a file."""
     with streamlit.container(horizontal=True):
         for name, (write, suffix, kind) in FORMATS.items():
-            streamlit.download_button(name, write(sheet), f"{table.key}.{suffix}", kind, key=f"{table.key} {suffix}")
+            streamlit.download_button(name, write(sheet), f"{key}.{suffix}", kind, key=f"{key} {suffix}")
 
 
 show_papers(open_shelf())
