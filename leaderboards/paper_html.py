@@ -12,20 +12,21 @@ from harness.leaderboards.tables import address, badge, banner
 
 STYLE = """
 <style>
-.badge.reported {background: rgba(112,88,205,.18); color: #7a62d8;}
+.badge.reported {background: rgba(112,88,205,.18); color: #8069e0;}
 .board.papers th, .board.papers td {padding: .38rem .6rem;}
-.board.papers td.reported {background: rgba(112,88,205,.07);}
+.board.papers td.reported {background: rgba(112,88,205,.09);}
 .board.papers td.measured {background: rgba(34,150,84,.10);}
 .board.papers th.measured {border-bottom-color: rgba(34,150,84,.6);}
 .board.papers thead th {vertical-align: bottom;}
 .board.papers thead .small {display: block;}
 .board.papers td.why {max-width: 14rem; min-width: 9rem; white-space: normal; vertical-align: middle;
   overflow-wrap: anywhere;}
-.board.papers td:first-child, .board.papers th:first-child {position: sticky; left: 0; backdrop-filter: blur(14px);}
-.board.papers sup {font-weight: 400; opacity: .85; margin-left: .1rem; color: #d04a4a; cursor: help;}
+.board.papers td:first-child, .board.papers th:first-child {position: sticky; left: 0;
+  backdrop-filter: blur(14px); box-shadow: inset 0 -1px rgba(128,128,128,.25);}
+.board.papers sup {font-weight: 400; margin-left: .1rem; color: #dd5757; cursor: help;}
 .notes {font-size: .9rem; margin: .2rem 0 .6rem 0; padding-left: 1.2rem;}
 .notes li {margin: .2rem 0;}
-.notes .mark {color: #d04a4a; font-weight: 600; margin-right: .4rem;}
+.notes .mark {color: #dd5757; font-weight: 600; margin-right: .4rem;}
 .source {border-left: 4px solid rgba(112,88,205,.6); padding: .2rem .8rem; margin: .5rem 0; font-size: .92rem;}
 .source a {color: inherit;}
 </style>

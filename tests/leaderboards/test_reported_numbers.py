@@ -215,6 +215,14 @@ def test_what_takes_measured_numbers_refuses_reported_ones(reported, use):
 
 @pytest.mark.slow
 def test_type_checker_refuses_reported_numbers(tmp_path):
+    """The folder installs as harness.leaderboards, which the type checker only finds if it stands there."""
+    pytest.importorskip("mypy")
+    package = tmp_path / "harness" / "leaderboards"
+    package.mkdir(parents=True)
+    (tmp_path / "harness" / "__init__.py").touch()
+    (tmp_path / "harness" / "errors.py").symlink_to(ROOT / "harness" / "errors.py")
+    for file in (ROOT / "leaderboards").glob("*.py"):
+        (package / file.name).symlink_to(file)
     snippet = tmp_path / "snippet.py"
     snippet.write_text(
         "from harness.leaderboards.boards import Cell, format_value, make_boards\n"
@@ -225,8 +233,8 @@ def test_type_checker_refuses_reported_numbers(tmp_path):
         "format_value(number)\n"
         "format_value(number.amount)\n"
     )
-    pytest.importorskip("mypy")
-    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--no-error-summary"]
-    done = subprocess.run([*command, str(snippet)], capture_output=True, text=True, cwd=ROOT)
-    errors = [line for line in done.stdout.splitlines() if line.startswith(str(snippet)) and ": error:" in line]
-    assert [line.split(":")[1] for line in errors] == ["4", "5", "6"], done.stdout
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--ignore-missing-imports", "snippet.py"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert [line.split(":")[1] for line in errors] == ["4", "5", "6"], done.stdout + done.stderr
+    assert all("ReportedNumber" in line for line in errors)
