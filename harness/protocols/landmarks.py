@@ -212,8 +212,9 @@ class LandmarkError(Protocol):
         length = truth.normaliser(self.normaliser)
         if not length > 0:
             return Score.failed("bad_input", f"{NORMALISERS[self.normaliser]} is 0 in the annotation")
-        distances = np.hypot(*(points - truth.points).T)
-        error = 100.0 * float(distances.mean()) / length
+        with np.errstate(over="ignore"):
+            distances = np.hypot(*(points - truth.points).T)
+            error = 100.0 * float(distances.mean()) / length
         if not np.isfinite(error):
             return Score.failed("non_finite", f"the points are {distances.max():.3g} pixels off")
         kept = (np.arange(len(points), dtype=np.int32), distances.astype(np.float32))

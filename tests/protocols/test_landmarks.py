@@ -131,7 +131,8 @@ def test_size_and_place_of_the_picture_do_not_matter(seed, scale, angle):
     rng = np.random.default_rng(seed)
     truth, answer = face(seed), face(seed) + rng.normal(0, 3, (68, 2))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    moved = [scale * points @ turn.T + rng.uniform(-500, 500, 2) for points in (truth, answer)]
+    shift = rng.uniform(-500, 500, 2)
+    moved = [scale * points @ turn.T + shift for points in (truth, answer)]
     before, after = (EXACT.score(Prediction(landmarks_2d=b), LandmarkTruth(a)) for a, b in ((truth, answer), moved))
     assert before.values["nme"] == pytest.approx(after.values["nme"], rel=1e-9)
 
