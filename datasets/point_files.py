@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
-from harness.errors import DataError
+from harness.benchmark import Dataset
+from harness.errors import DataError, HarnessError
 from harness.samples import Array
 
 REMEDY = "restore the file from the data set, or use the open synthetic stand-in with data=mirror"
@@ -63,7 +65,7 @@ def read_pts(path: Path, count: int) -> Array:
     return finite_points(path, lines) - 1.0
 
 
-def finite_points(path: Path, rows: list[list[str]]) -> Array:
+def finite_points(path: Path | str, rows: list[list[str]]) -> Array:
     """(N, 2) of pairs of words. Raises DataError if one is no pair, or no finite number."""
     for number, row in enumerate(rows, start=1):
         if len(row) != 2:
@@ -118,3 +120,16 @@ def face_box(points: Array) -> Array:
     """(4,) left, top, right, bottom in pixels: around the points, with some forehead as face detectors have it."""
     low, high = points.min(axis=0), points.max(axis=0)
     return np.array([low[0], low[1] - FOREHEAD * (high[1] - low[1]), *high])
+
+
+def plain_name(name: str) -> str:
+    """A name that may be a sample's id: what is no letter, digit or one of "._-" becomes "_"."""
+    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+
+
+def no_mirror(dataset: type[Dataset]) -> NoReturn:
+    """Raises HarnessError that says how to get a data set without a synthetic stand-in."""
+    raise HarnessError(
+        f"{dataset.name}: has no mirror, so it needs the real data: {dataset.ask_at} ({dataset.access.value}); put it "
+        f"into {dataset.name} below data_root"
+    )

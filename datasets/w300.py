@@ -16,7 +16,15 @@ from PIL import Image
 
 from harness.benchmark import Access, DataKind, Dataset
 from harness.data import check_complete, locate
-from harness.datasets.point_files import IBUG68, REMEDY, check_inside, check_order, face_box, read_pts
+from harness.datasets.point_files import (
+    IBUG68,
+    REMEDY,
+    check_inside,
+    check_order,
+    face_box,
+    plain_name,
+    read_pts,
+)
 from harness.errors import DataError, HarnessError
 from harness.protocols.landmarks import LandmarkTruth
 from harness.samples import Sample, View
@@ -78,7 +86,7 @@ class W300(Dataset):
         if self.kind is DataKind.REAL and len(found) != count:
             log.warning("%s: has %d annotated pictures, the official %d", self.folder / folder, len(found), count)
         for path in found:
-            name = f"{folder.replace('/', '_')}__{_plain(path.stem)}"
+            name = f"{folder.replace('/', '_')}__{plain_name(path.stem)}"
             if name in self.pictures:
                 raise DataError(f"{path}: its name differs from another's in blanks or signs only; {REMEDY}")
             self.pictures[name], self.subsets[name] = picture_of(path), subset
@@ -131,7 +139,3 @@ def size_of(path: Path) -> tuple[int, int]:
             return image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); {REMEDY}") from None
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)

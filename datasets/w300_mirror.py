@@ -67,8 +67,8 @@ def person_of(place: str, index: int) -> tuple[Subject, Camera, int]:
 
 
 def _camera(rng: np.random.Generator, subject: Subject, size: tuple[int, int], hard: bool) -> Camera:
-    """The face fills a third to two thirds of the picture's height; hard ones turn up to 60 degrees and tilt."""
-    yaw = float(rng.uniform(-60, 60) if hard else np.clip(rng.normal(0, 16), -40, 40))
+    """The face fills a third to two thirds of the picture's height; hard ones turn up to 45 degrees and tilt."""
+    yaw = float(rng.uniform(-45, 45) if hard else np.clip(rng.normal(0, 16), -40, 40))
     pitch = float(np.clip(rng.normal(0, 12 if hard else 6), -30, 30))
     roll = float(np.clip(rng.normal(0, 18 if hard else 6), -45, 45))
     distance = float(rng.uniform(500, 1500))

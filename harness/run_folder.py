@@ -30,7 +30,7 @@ SCHEMA = 1
 COLUMNS = {"value": pyarrow.float64(), "fallback": pyarrow.float64(), "failure": pyarrow.string()}
 ROW_FIELDS = {
     *("protocol", "protocol_id", "column", "unit", "value", "value_dropping_failures"),
-    *("evaluated", "expected", "std_subjects"),
+    *("evaluated", "expected", "std_subjects", "better"),
 }
 ARRAY_FIELDS = (
     *("vertices", "faces", "landmarks", "landmarks_2d", "label_map"),

@@ -94,6 +94,11 @@ class Protocol(ABC):
         del column
         return self.unit
 
+    def larger_is_better(self, column: str) -> bool:
+        """Whether the larger of two values of a table's column is the better one; of distances it is not."""
+        del column
+        return False
+
     def stand_in(self, truth: Any) -> Prediction:
         """What a failed sample counts as, unless `fallback` is "none": the mean face."""
         del truth

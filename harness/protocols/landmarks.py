@@ -183,6 +183,10 @@ class LandmarkError(Protocol):
             f"({area}; larger is better); {self._words('track')}; {self._words('fallback')}."
         )
 
+    def larger_is_better(self, column: str) -> bool:
+        """See Protocol; of the area under the curve."""
+        return column == "auc"
+
     def stand_in(self, truth: LandmarkTruth) -> Prediction:
         """The mean face from the front in the box of the true points, or all points in the middle of the face box."""
         assert truth.box is not None

@@ -36,9 +36,12 @@ class ParsingTruth:
 
     Attributes:
         maps: label set -> (H, W) uint8 classes; more than one where a data set's masks are painted in two ways.
+        picture: height and width of the picture where it is a multiple of the annotation's: an answer of that size is
+            read in the middle of each of the annotation's pixels.
     """
 
     maps: Mapping[str, Array]
+    picture: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         checked: dict[str, Array] = {}
@@ -56,6 +59,17 @@ class ParsingTruth:
         if len({classes.shape for classes in checked.values()}) != 1:
             raise ContractError("truth.maps: none, or of different sizes")
         object.__setattr__(self, "maps", MappingProxyType(checked))
+        if self.picture is not None and any(
+            large % small for large, small in zip(self.picture, self.shape, strict=True)
+        ):
+            raise ContractError(f"truth.picture: {self.picture}, expected a multiple of {self.shape}")
+
+    def at_my_size(self, label_map: Array) -> Array:
+        """A label map of the picture's size at the annotation's; another one as it is."""
+        if self.picture is None or label_map.shape != self.picture:
+            return label_map
+        down, right = (large // small for large, small in zip(self.picture, self.shape, strict=True))
+        return label_map[down // 2 :: down, right // 2 :: right]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -133,6 +147,11 @@ class ParsingF1(Protocol):
             f"{self._words('aggregation')}; their unweighted mean {absent}; {self._words('fallback')}."
         )
 
+    def larger_is_better(self, column: str) -> bool:
+        """See Protocol; of every F1."""
+        del column
+        return True
+
     def stand_in(self, truth: ParsingTruth) -> Prediction:
         """Background everywhere."""
         return Prediction(label_map=np.full(truth.shape, BACKGROUND))
@@ -143,12 +162,13 @@ class ParsingF1(Protocol):
             return Score.failed(prediction.failure, prediction.detail)
         if prediction.label_map is None:
             return Score.failed("no_label_map", "the prediction has no label map; this protocol needs one")
-        problem = _problem(prediction.label_map, truth.shape)
+        answer = truth.at_my_size(prediction.label_map)
+        problem = _problem(answer, truth.shape)
         if problem is not None:
             return Score.failed("bad_label_map", problem)
         if self.labels not in truth.maps:
             return Score.failed("bad_input", f"the data set has no labels of {self.labels}; it has {list(truth.maps)}")
-        classes = self.label_set.table()[prediction.label_map]
+        classes = self.label_set.table()[answer]
         matrix = confusion(truth.maps[self.labels], classes, len(self.label_set.classes))
         found = f1_of(matrix)
         values = {name: value for name, value in zip(self.label_set.classes, found, strict=True) if value == value}

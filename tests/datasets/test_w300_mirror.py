@@ -38,7 +38,7 @@ def test_is_read_as_the_real_data_set(root):
         score = LandmarkError().score(Prediction(landmarks_2d=truth.points), truth)
         assert score.values["nme"] == 0
         stand_in = LandmarkError().score(LandmarkError().stand_in(truth), truth)
-        assert 0.5 < stand_in.values["nme"] < 60
+        assert 0.5 < stand_in.values["nme"] < 80
 
 
 def test_points_are_those_of_the_faces(root):
