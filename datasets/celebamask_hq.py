@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from harness.benchmark import Access, DataKind, Dataset
+from harness.benchmark import Access, Dataset
 from harness.data import check_complete, locate
 from harness.datasets.label_files import painted, read_mask
 from harness.datasets.point_files import REMEDY, no_mirror
@@ -44,7 +44,7 @@ class CelebAMaskHQ(Dataset):
     name: ClassVar[str] = "celebamask_hq"
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://github.com/switchablenorms/CelebAMask-HQ"
-    mirror_version: ClassVar[str] = "none"
+    mirror_version: ClassVar[str] = ""
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
         """Finds the files.
@@ -105,7 +105,7 @@ class CelebAMaskHQ(Dataset):
     @property
     def version(self) -> str:
         """The data set has one version only."""
-        return "celebamask_hq" if self.kind is DataKind.REAL else self.mirror_version
+        return "celebamask_hq"
 
     def samples(self) -> Sequence[Sample]:
         """One sample per picture, in the order of their numbers."""

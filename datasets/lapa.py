@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from harness.benchmark import Access, DataKind, Dataset
+from harness.benchmark import Access, Dataset
 from harness.data import check_complete, locate
 from harness.datasets.label_files import read_label_map
 from harness.datasets.point_files import LAPA106, REMEDY, check_order, face_box, finite_points, no_mirror, plain_name
@@ -37,7 +37,7 @@ class Lapa(Dataset):
     name: ClassVar[str] = "lapa"
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://github.com/lucia123/lapa-dataset"
-    mirror_version: ClassVar[str] = "none"
+    mirror_version: ClassVar[str] = ""
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
         """Finds the files.
@@ -76,7 +76,7 @@ class Lapa(Dataset):
     @property
     def version(self) -> str:
         """The data set has one version only."""
-        return "lapa" if self.kind is DataKind.REAL else self.mirror_version
+        return "lapa"
 
     def samples(self) -> Sequence[Sample]:
         """One sample per photograph, in the order of their names."""

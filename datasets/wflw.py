@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.benchmark import Access, DataKind, Dataset
+from harness.benchmark import Access, Dataset
 from harness.data import check_complete, locate
 from harness.datasets.point_files import REMEDY, WFLW98, check_inside, check_order, finite_points, no_mirror, plain_name
 from harness.datasets.w300 import size_of
@@ -51,7 +51,7 @@ class Wflw(Dataset):
     name: ClassVar[str] = "wflw"
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://wywu.github.io/projects/LAB/WFLW.html"
-    mirror_version: ClassVar[str] = "none"
+    mirror_version: ClassVar[str] = ""
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
         """Reads the list and finds the photographs.
@@ -84,7 +84,7 @@ class Wflw(Dataset):
     @property
     def version(self) -> str:
         """The data set has one version only."""
-        return "wflw" if self.kind is DataKind.REAL else self.mirror_version
+        return "wflw"
 
     def samples(self) -> Sequence[Sample]:
         """One sample per face, in the order of the list."""
