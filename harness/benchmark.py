@@ -37,7 +37,7 @@ class Dataset(ABC):
     Class attributes:
         name: also the folder's name below `data_root`.
         access, ask_at: how the real data is had.
-        mirror_version: changes whenever the mirror's content does.
+        mirror_version: changes whenever the mirror's content does; empty for a data set without one.
         mirror_heads: names of the head models that the mirror can be made of; `write_mirror` of a data set with more
             than the first one takes another one's name as `head`.
         submission_landmarks: iBUG numbers of the points in the landmark files of the benchmark's own submissions.

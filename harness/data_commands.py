@@ -38,6 +38,8 @@ def status(data_root: Path) -> None:
 
 
 def _mirror_state(reader: type[Dataset]) -> str:
+    if not reader.mirror_version:
+        return "none"
     folder = mirror_folder(reader)
     if not folder.exists():
         return "not yet written (a run writes it)"

@@ -94,9 +94,9 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[dict[str, Any]]], apart
 
 
 def _coverage(rows: Sequence[dict[str, Any]]) -> str:
-    """Samples that worked and all samples; rows over "all" conditions repeat those of the others."""
+    """Samples that worked and all samples; a row over "all" conditions has every sample, others may share some."""
     first = [row for row in rows if row["column"] == rows[0]["column"]]
-    parts = [row for row in first if "all" not in condition(row).values()] or first
+    parts = [row for row in first if set(condition(row).values()) == {"all"}] or first
     return f"{sum(row['evaluated'] for row in parts)}/{sum(row['expected'] for row in parts)}"
 
 

@@ -30,7 +30,7 @@ SCHEMA = 1
 COLUMNS = {"value": pyarrow.float64(), "fallback": pyarrow.float64(), "failure": pyarrow.string()}
 ROW_FIELDS = {
     *("protocol", "protocol_id", "column", "unit", "value", "value_dropping_failures"),
-    *("evaluated", "expected", "std_subjects"),
+    *("evaluated", "expected", "std_subjects", "better"),
 }
 ARRAY_FIELDS = (
     *("vertices", "faces", "landmarks", "landmarks_2d", "label_map"),
@@ -95,6 +95,8 @@ class RunFolder:
         arrays = {k: getattr(prediction, k) for k in ARRAY_FIELDS if getattr(prediction, k) is not None}
         if prediction.faces is not None:
             arrays["faces"] = prediction.faces.astype(np.int32)  # half of the file otherwise
+        if prediction.label_map is not None:
+            arrays["label_map"] = _compact(prediction.label_map)
         arrays |= {f"parameters/{name}": value for name, value in prediction.parameters.items()}
         state = {k: getattr(prediction, k) for k in ("source_unit", "in_world_frame", "failure", "detail")}
         write_arrays(self._prediction_file(sample_id), {"state": np.array(json.dumps(state)), **arrays})
@@ -207,6 +209,12 @@ def read_prediction(path: Path) -> Prediction:
         return Prediction(**arrays, parameters=parameters, **state)
     except (TypeError, json.JSONDecodeError) as error:
         raise DataError(f"{path}: is not a stored prediction ({error})") from None
+
+
+def _compact(labels: Array) -> Array:
+    """Labels as bytes where these hold them: an eighth of the file."""
+    fits = labels.size and labels.min() >= 0 and labels.max() <= np.iinfo(np.uint8).max
+    return labels.astype(np.uint8) if fits else labels
 
 
 def _arrays_of(score: Score, prefix: str) -> dict[str, Array]:

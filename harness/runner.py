@@ -159,7 +159,8 @@ def summarise(folder: RunFolder, records: Records, samples: Sequence[Sample], be
         lines = [sample_score(folder, sample, protocol, records[sample.id][protocol.name]) for sample in samples]
         for row in protocol.summarise(lines):
             unit = protocol.unit_of(row["column"])
-            rows.append({**row, "protocol": protocol.name, "protocol_id": protocol.id, "unit": unit})
+            better = {"better": "larger"} if protocol.larger_is_better(row["column"]) else {}
+            rows.append({**row, "protocol": protocol.name, "protocol_id": protocol.id, "unit": unit, **better})
     manifest = folder.manifest()
     return {
         "identity": manifest["identity"],

@@ -184,8 +184,9 @@ class Prediction:
         landmarks: (68, 3) float64 iBUG points in the frame and unit of `vertices`; a row of NaN where the
             topology has no such point.
         parameters: named coefficient vectors of a head model ("shape", "expression", "pose", ...).
-        landmarks_2d: (68, 2) pixels in the first view.
-        label_map: (H, W) integer part labels of the first view.
+        landmarks_2d: (N, 2) pixels in the first view: the 68 iBUG points, or those of the benchmark's own layout where
+            a method is made for it.
+        label_map: (H, W) labels of the first view's pixels, indices into `harness.protocols.labels.LABELS`.
         neutral_vertices: (V, 3), neutral_landmarks: (68, 3): the same face with neutral expression and pose, for
             benchmarks whose truth is neutral (NoW); None where the method has no such thing.
         source_unit: "m", "cm" or "mm": what the method answered in, before lengths were made millimetres. Official
@@ -232,7 +233,7 @@ class Prediction:
         if self.neutral_vertices is not None or self.neutral_landmarks is not None:
             self._check_neutral()
         if self.landmarks_2d is not None:
-            value = _array("prediction.landmarks_2d", self.landmarks_2d, (68, 2), np.float64, finite=False)
+            value = _array("prediction.landmarks_2d", self.landmarks_2d, (None, 2), np.float64, finite=False)
             object.__setattr__(self, "landmarks_2d", value)
         if self.label_map is not None:
             value = _array("prediction.label_map", self.label_map, (None, None), np.int64)

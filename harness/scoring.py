@@ -15,7 +15,6 @@ from typing import Any
 
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
-from harness.fallback import mean_face
 from harness.geometry.backend import Backend, chosen, using
 from harness.protocols.base import Protocol
 from harness.protocols.scores import Score
@@ -78,12 +77,12 @@ def chunks(samples: Sequence[Sample]) -> list[list[Sample]]:
 
 
 def score_sample(folder: RunFolder, sample: Sample, benchmark: Benchmark) -> None:
-    """Scores one prediction, and the mean face where a protocol that falls back on it failed."""
+    """Scores one prediction, and what stands in for it where a protocol that has such a thing failed."""
     prediction = folder.prediction(sample.id)
     truth = benchmark.truth(sample)
     scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
-    failed = [p for p in benchmark.protocols if scores[p.name].failure is not None and p.fallback == "mean_face"]
-    folder.keep_score(sample, scores, {p.name: score(p, mean_face(), truth) for p in failed})
+    failed = [p for p in benchmark.protocols if scores[p.name].failure is not None and p.fallback != "none"]
+    folder.keep_score(sample, scores, {p.name: score(p, p.stand_in(truth), truth) for p in failed})
 
 
 def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:

@@ -31,7 +31,8 @@ class Cell:
         dropping: the value that leaves failed samples out, as official programs do; None if none worked.
         evaluated, expected: samples that worked, and all samples.
         deviation: standard deviation between subjects, None below two.
-        best: whether no other run of the board has a smaller value.
+        best: whether no other run of the board has a better value.
+        larger_is_better: of two values; the smaller one otherwise.
     """
 
     value: float | None
@@ -40,6 +41,12 @@ class Cell:
     expected: int
     deviation: float | None
     best: bool = False
+    larger_is_better: bool = False
+
+    @property
+    def rank(self) -> float | None:
+        """The smaller, the better; None where there is no value."""
+        return None if self.value is None else -self.value if self.larger_is_better else self.value
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ class Line:
         """Samples that worked and all samples, over the conditions of the first region."""
         region = next(iter(self.cells)).split(" · ")[0]
         split = {heading: heading.split(" · ") for heading in self.cells}
-        cells = [self.cells[h] for h, parts in split.items() if parts[0] == region and not parts[-1].endswith(" all")]
+        here = [h for h, parts in split.items() if parts[0] == region]
+        cells = [self.cells[h] for h in [h for h in here if h.endswith(" all")] or here]  # it has every sample
         return sum(cell.evaluated for cell in cells), sum(cell.expected for cell in cells)
 
 
@@ -167,7 +175,12 @@ def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
     """A run's numbers on a board, by column heading."""
     return {
         " · ".join(filter(None, (row["column"], in_words(condition(row))))): Cell(
-            row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]
+            row["value"],
+            row["value_dropping_failures"],
+            row["evaluated"],
+            row["expected"],
+            row["std_subjects"],
+            larger_is_better=row.get("better") == "larger",
         )
         for row in run.rows
         if row["protocol_id"] == key.protocol_id
@@ -175,12 +188,12 @@ def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
 
 
 def _mark_best(cells: dict[str, Cell], rows: Sequence[dict[str, Cell]]) -> dict[str, Cell]:
-    """Marks what prints the same as the smallest value of its column: finer differences are not shown."""
+    """Marks what prints the same as the best value of its column: finer differences are not shown."""
 
     def is_best(heading: str, cell: Cell) -> bool:
-        values = [row[heading].value for row in rows if heading in row]
-        smallest = min((value for value in values if value is not None), default=None)
-        return cell.value is not None and format_value(cell.value) == format_value(smallest)
+        ranks = [row[heading].rank for row in rows if heading in row]
+        best = min((rank for rank in ranks if rank is not None), default=None)
+        return cell.rank is not None and format_value(cell.rank) == format_value(best)
 
     return {heading: replace(cell, best=is_best(heading, cell)) for heading, cell in cells.items()}
 
@@ -190,7 +203,7 @@ def _ranked(lines: Sequence[Line], column: str) -> tuple[Line, ...]:
 
     def order(line: Line) -> tuple[float, str]:
         cell = line.cells.get(column)
-        return (float("inf") if cell is None or cell.value is None else cell.value), line.run.method
+        return (float("inf") if cell is None or cell.rank is None else cell.rank), line.run.method
 
     by_method: dict[str, list[Line]] = {}
     for line in sorted(lines, key=lambda line: line.run.date, reverse=True):

@@ -91,3 +91,11 @@ def test_what_does_not_fit_beside_each_other_stands_below():
         "6.07",
         "4/4",
     ]
+
+
+def test_coverage_is_of_all_samples_where_subsets_overlap():
+    run = Summary("a")
+    (row,) = run.summary()["rows"]
+    subsets = {"all": 5, "pose": 3, "blur": 4}
+    run._summary["rows"] = [{**row, "subset": k, "evaluated": n, "expected": n} for k, n in subsets.items()]
+    assert "5/5" in printed(run) and "12/12" not in printed(run)

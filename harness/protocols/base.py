@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
+from harness.fallback import mean_face
 from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.protocols.words import WORDS, differing
 from harness.samples import Prediction
@@ -92,6 +93,16 @@ class Protocol(ABC):
         """The unit of one column's values."""
         del column
         return self.unit
+
+    def larger_is_better(self, column: str) -> bool:
+        """Whether the larger of two values of a table's column is the better one; of distances it is not."""
+        del column
+        return False
+
+    def stand_in(self, truth: Any) -> Prediction:
+        """What a failed sample counts as, unless `fallback` is "none": the mean face."""
+        del truth
+        return mean_face()
 
     @abstractmethod
     def score(self, prediction: Prediction, truth: Any) -> Score:

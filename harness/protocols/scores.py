@@ -19,6 +19,8 @@ SCORING_FAILURES = (
     *FAILURE_REASONS,
     "no_landmarks",  # the alignment needs landmarks that the prediction does not have
     "no_alignment",  # the landmarks or vertices do not determine the alignment
+    "no_label_map",  # the prediction has no label map
+    "bad_label_map",  # of another size than the picture, or with labels that do not exist
 )
 
 

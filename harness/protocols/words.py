@@ -13,6 +13,7 @@ WORDS: dict[str, dict[str, str]] = {
         "landmarks7+surface": "NoW's seven landmarks, then a converged fit of the scan's face to the predicted surface",
         "landmarks7+dogleg": "NoW's seven landmarks, then its official dog-leg to the predicted surface",
         "unaligned": "nothing: no geometry is compared",
+        "in_picture": "nothing: answer and annotation are compared where they are in the picture",
         "keypoints+regional_icp": "seven keypoints, then each region's own ICP to the nearest points of the surface",
         "landmarks51+icp": "up to 51 landmarks, then ICP to the scan's nearest vertices",
     },
@@ -28,6 +29,8 @@ WORDS: dict[str, dict[str, str]] = {
         "other_surface": "the nearest point of the other surface",
         "time": "the end of the call",
         "adjacent_surface": "the other surface, of which only what touches the nearest vertex is looked at",
+        "same_point": "the annotated point of the same number",
+        "same_pixel": "the annotated label of the same pixel",
         "counterpart": "its counterpart on the predicted surface, which a non-rigid registration finds",
     },
     "direction": {
@@ -36,6 +39,8 @@ WORDS: dict[str, dict[str, str]] = {
         "mean": "either face, as the mean of both directions,",
         "sum": "either face, as the sum of both directions,",
         "call": "the start of a call",
+        "landmark": "each predicted point",
+        "pixel": "each predicted label",
         "mean_of_both": "the scan's vertices and the prediction's, every fourth, both ways averaged,",
     },
     "statistic": {
@@ -44,6 +49,7 @@ WORDS: dict[str, dict[str, str]] = {
         "rms": "root mean square",
         "median_mean_std": "median, mean and standard deviation of the",
         "median_mean": "median and mean of the",
+        "f1": "F1 of the classes",
     },
     "expression": {
         "as_predicted": "the mesh is scored with the expression and pose it was predicted with",
@@ -60,10 +66,13 @@ WORDS: dict[str, dict[str, str]] = {
         "calls": "all calls of a condition together",
         "sample>set": "mean over all samples",
         "points": "over the points of all samples together",
+        "pixels": "over the pixels of all samples together",
     },
     "fallback": {
         "mean_face": "a failed sample counts with the mean face's score",
         "none": "a failed sample leaves the table's value undefined",
+        "background": "a failed sample counts as an answer of background everywhere",
+        "middle": "a failed sample counts with every point in the middle of the face box",
     },
 }
 

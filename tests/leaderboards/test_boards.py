@@ -109,3 +109,14 @@ def test_names_from_runs_cannot_inject_html():
     page = board_title(board) + board_html(board)
     assert not any(tag in page for tag in ("<script", "<img", "<i>"))
     assert "&lt;script&gt;" in page
+
+
+def test_larger_is_better_where_the_protocol_says_so():
+    runs = [memory_run("low", 1.0), memory_run("high", 3.0), memory_run("none", None)]
+    for run in runs:
+        for row in run.rows:
+            row["better"] = "larger"
+    (board,) = make_boards(runs)
+    assert [line.run.method for line in board.lines] == ["high", "low", "none"]
+    assert [line.cells["face · 1 view"].best for line in board.lines] == [True, False, False]
+    assert board.columns == ("face · 1 view", "face · 3 views"), "it is no condition"

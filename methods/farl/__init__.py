@@ -1,0 +1,1 @@
+"""FaRL (Zheng et al., CVPR 2022)."""
