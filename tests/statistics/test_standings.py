@@ -69,7 +69,7 @@ def test_a_run_without_a_number_is_not_ranked():
     found = standings(means)
     lost = found.runs["m0"]
     assert (lost.interval, lost.p_value, lost.tied_with_best, lost.rank_low) == (None, None, None, None)
-    assert "no fall-back" in lost.note
+    assert "neither a value nor a fall-back" in lost.note
     assert found.best == "m1" and found.comparisons == 1 and found.runs["m2"].rank_high == 2
 
 
