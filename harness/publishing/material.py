@@ -18,7 +18,7 @@ from harness.publishing.denominator import check_denominator
 from harness.publishing.distances import Distances, distances_of_run
 from harness.publishing.known_protocols import configured_protocols, protocols_at_hand, unknown_protocols
 from harness.publishing.privacy import Scrubber, last_part
-from harness.publishing.records import LOCAL_FIELDS, check_records, check_rows, protocol_values, read_table
+from harness.publishing.records import LOCAL_FIELDS, check_records, protocol_values, read_table
 from harness.publishing.recount import Arrays, Evidence, check_summary
 from harness.run_folder import RunFolder
 from harness.samples import Array
@@ -79,7 +79,6 @@ def _checked(run: RunFolder, custom: bool) -> Material:
         raise HarnessError(f"manifest.json lacks {', '.join(sorted(missing))}")
     summary = run.summary()
     check_records(manifest, summary)
-    check_rows(manifest, summary)
     unknown = unknown_protocols(manifest)
     if unknown and not custom:
         names = ", ".join(f"{name} [{identity}]" for name, identity in unknown.items())
@@ -152,7 +151,8 @@ def _groups(records: Records, manifest: dict[str, Any]) -> dict[str, str]:
 
 def _public_manifest(manifest: dict[str, Any], scrubber: Scrubber) -> dict[str, Any]:
     public = {name: value for name, value in manifest.items() if name not in LOCAL_FIELDS}
-    method = scrubber.value(public["method"])
+    method = dict(public["method"])
+    method |= {"adapter": scrubber.setting(method["adapter"]), "options": scrubber.value(method["options"])}
     if method["adapter"] == STORED:
         method["options"].pop("paths", None)  # one path per sample
     digests: dict[str, str] = {}
