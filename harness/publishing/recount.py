@@ -114,10 +114,10 @@ def _check_own(
         return
     expected = {row_key({**row, "protocol_id": protocol.id}): row for row in again}
     given = {row_key(row): row for row in rows}
-    if odd_rows := expected.keys() ^ given.keys():
-        raise HarnessError(
-            f"summary.json: protocol {protocol.name}: row {sorted(map(str, odd_rows))[0]} is missing or odd"
-        )
+    for key in given.keys() ^ expected.keys():
+        trouble = "its scores give no such row" if key in given else "the row that its scores give is missing"
+        where = ", ".join(f"{name} {value}" for name, value in key[2:])
+        raise HarnessError(f"summary.json: protocol {protocol.name} [{key[0]}], column {key[1]}, {where}: {trouble}")
     for key, row in given.items():
         compare(row, expected[key], TOLERANCE)
     found.checked.append(f"the summary of {protocol.name} [{protocol.id}] from the scores per sample")
