@@ -29,6 +29,8 @@ python -m harness COMMAND [...]
                an open head model:                  data get ict --from CLONE
   compare      two runs, number by number:          compare RUN_A RUN_B
   list         the methods and benchmarks there are
+  publish      add finished runs to the results:    publish runs/h3ds-mirror/glvd-1a2b3c4d
+  verify       check published results:             verify leaderboards/results
   leaderboard  the runs in a browser
 
 `COMMAND --help` says more.
@@ -104,6 +106,18 @@ def _compare(arguments: list[str]) -> None:
     compare_report.main(arguments)
 
 
+def _publish(arguments: list[str]) -> None:
+    from harness.publishing.commands import publish_command
+
+    publish_command(arguments)
+
+
+def _verify(arguments: list[str]) -> None:
+    from harness.publishing.commands import verify_command
+
+    verify_command(arguments)
+
+
 def _list(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="harness list", description="The methods and benchmarks there are")
     parser.add_argument("--config-dir", help="a folder of your own with method/ and bench/")
@@ -141,5 +155,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "data": _data,
     "compare": _compare,
     "list": _list,
+    "publish": _publish,
+    "verify": _verify,
     "leaderboard": _leaderboard,
 }
