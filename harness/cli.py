@@ -28,7 +28,8 @@ python -m harness COMMAND [...]
   data         data sets and mirrors:               data status | data make h3ds
                an open head model:                  data get ict --from CLONE
   list         the methods and benchmarks there are
-  leaderboard  the runs in a browser
+  leaderboard  published results and your runs in a browser
+  report       the same tables as files:            report --out DIR
 
 `COMMAND --help` says more.
 """
@@ -106,6 +107,7 @@ def _list(arguments: list[str]) -> None:
 def _leaderboard(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="harness leaderboard", description="The runs in a browser")
     parser.add_argument("--runs", default="runs", help="folder of all runs")
+    parser.add_argument("--results", help="folder of published entries (default: the package's)")
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true", help="do not open a browser")
     options = parser.parse_args(arguments)
@@ -122,8 +124,15 @@ def _leaderboard(arguments: list[str]) -> None:
         "streamlit", "run", str(app), f"--server.port={options.port}", "--server.address=localhost",
         f"--server.headless={str(options.headless).lower()}", "--server.showEmailPrompt=false",
         "--client.toolbarMode=minimal", "--", "--runs", options.runs,
+        *(["--results", options.results] if options.results else []),
     ]  # fmt: skip
     sys.exit(streamlit.main())
+
+
+def _report(arguments: list[str]) -> None:
+    from harness.leaderboards import written_report
+
+    written_report.main(arguments)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -134,4 +143,5 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "data": _data,
     "list": _list,
     "leaderboard": _leaderboard,
+    "report": _report,
 }
