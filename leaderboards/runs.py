@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -14,22 +13,11 @@ from typing import Any
 import pandas
 
 from harness.errors import HarnessError
-from harness.run_folder import ROW_FIELDS, RunFolder
+from harness.publishing.records import LOCAL_FIELDS, TABLE_FIELDS, check_records
+from harness.run_folder import RunFolder
 
 DEPTH = 4  # folders below the runs folder in which a run may stand
-LOCAL_FIELDS = {"samples", "data_folder"}  # of a manifest: what a published entry leaves out
-MANIFEST_FIELDS: dict[str, set[str]] = {
-    "manifest": {
-        *("method", "method_digests", "bench", "data", "data_digest", "access", "protocols", "config"),
-        *("device", "seed", "batch_size", "timeout_s", "identity", "paper", "environment", "started"),
-    },
-    "method": {"name", "adapter", "options"},
-    "data": {"kind", "version"},
-    "environment": {"python", "packages", "git", "system", "cpu", "cores", "accelerator"},
-}
-TABLE_FIELDS = {
-    *("sample", "subject", "protocol", "protocol_id", "column", "value", "fallback", "failure", "detail", "warnings")
-}
+Stamps = tuple[tuple[int, int] | None, ...]  # time of change and size of files, None for one that is not there
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +27,10 @@ class Run:
     Attributes:
         key: the folder's path below the folder of runs or of published entries; names the run in addresses.
         folder: `scores.parquet`; of a run on this machine also predictions and per-point errors.
-        manifest, summary: as harness.runner writes them; a published manifest lacks LOCAL_FIELDS.
+        manifest, summary: as harness.runner writes them; a published manifest has no samples and no path.
         date: when it was finished, else started; ISO 8601, UTC.
         published: whether it is among the published entries.
+        publication: when it was published, its licence and note.
     """
 
     key: str
@@ -50,6 +39,7 @@ class Run:
     summary: dict[str, Any]
     date: str
     published: bool = False
+    publication: str = ""
 
     @property
     def method(self) -> str:
@@ -145,8 +135,8 @@ def sorted_out(found: Sequence[Run | Unlisted]) -> tuple[list[Run], list[Unliste
 RECORDS = ("manifest.json", "summary.json", "finished.json")
 
 
-def stamps(path: Path, names: Sequence[str] = RECORDS) -> tuple[tuple[int, int] | None, ...]:
-    """Time of change and size of files in a folder, None for one that is not there: what is read once is kept."""
+def stamps(path: Path, names: Sequence[str] = RECORDS) -> Stamps:
+    """Of files in a folder, to see whether they are still those that were read."""
     found: list[tuple[int, int] | None] = []
     for name in names:
         try:
@@ -157,13 +147,13 @@ def stamps(path: Path, names: Sequence[str] = RECORDS) -> tuple[tuple[int, int] 
     return tuple(found)
 
 
-def _known_run(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
+def _known_run(path: Path, key: str, changed: Stamps) -> Run | Unlisted:
     """A run as it was read before, unless its files have changed since; what is unfinished is looked at anew."""
     return _read_complete(path, key, changed) if changed[1] is not None else read_run(path, key)
 
 
 @lru_cache(maxsize=8192)
-def _read_complete(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
+def _read_complete(path: Path, key: str, changed: Stamps) -> Run | Unlisted:
     del changed  # part of what the cache goes by
     return read_run(path, key)
 
@@ -184,43 +174,6 @@ def read_run(path: Path, key: str) -> Run | Unlisted:
         return Unlisted(key, "unreadable", str(error))
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         return Unlisted(key, "unreadable", f"not in this version's form ({type(error).__name__}: {error})")
-
-
-def check_records(manifest: dict[str, Any], summary: dict[str, Any]) -> None:
-    """Checks that manifest and summary belong together and that every protocol has the id of its contents.
-
-    Raises:
-        HarnessError: they contradict each other.
-        KeyError, TypeError, AttributeError: something is missing or of another type.
-    """
-    for part, names in MANIFEST_FIELDS.items():
-        if missing := names - set(manifest if part == "manifest" else manifest[part]):
-            raise HarnessError(f"manifest.json: {part} lacks {', '.join(sorted(missing))}")
-    pairs = {
-        "identity": (manifest["identity"], summary["identity"]),
-        "method": (manifest["method"]["name"], summary["method"]),
-        "bench": (manifest["bench"], summary["bench"]),
-        "data kind": (manifest["data"]["kind"], summary["data"]),
-        "data version": (manifest["data"]["version"], summary["dataset_version"]),
-    }
-    for name, (expected, found) in pairs.items():
-        if expected != found:
-            raise HarnessError(f"summary.json: {name} is {found!r}, but the manifest says {expected!r}")
-    if summary["data"] not in ("real", "mirror"):
-        raise HarnessError(f"manifest.json: data kind is {summary['data']!r}, expected real or mirror")
-    for name, protocol in manifest["protocols"].items():
-        expected = hashlib.sha256(protocol["canonical"].encode()).hexdigest()[:8]
-        if protocol["id"] != expected:
-            raise HarnessError(f"manifest.json: protocol {name} has id {protocol['id']}, its contents give {expected}")
-    known = {protocol["id"] for protocol in manifest["protocols"].values()}
-    for row in summary["rows"]:
-        if missing := ROW_FIELDS - set(row):
-            raise HarnessError(f"summary.json: a row lacks {', '.join(sorted(missing))}")
-        for name in ("value", "value_dropping_failures", "std_subjects"):
-            if not isinstance(row[name], (int, float, type(None))):
-                raise HarnessError(f"summary.json: {name} is {row[name]!r}, expected a number or null")
-        if row["protocol_id"] not in known or row["protocol_id"] not in summary["meaning"]:
-            raise HarnessError(f"summary.json: protocol {row['protocol_id']} is not in the manifest")
 
 
 def sample_table(run: Run) -> pandas.DataFrame:
