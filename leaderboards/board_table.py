@@ -137,14 +137,19 @@ def _cell(cell: Cell | None, standing: Standing | None) -> str:
 
 
 def legend(board: Board, statistics: Statistics, by: str = "") -> str:
-    """What bold, shading and small print mean, and the smallest difference that can be seen, as sentences."""
+    """What shading and small print mean on the page, and the smallest difference that can be seen, as sentences."""
+    marks = "Small: 95 % interval over {subjects} subjects. Shaded, =: not separable from the best"
+    return certainty(board, statistics, by, marks)
+
+
+def certainty(board: Board, statistics: Statistics, by: str, marks: str) -> str:
+    """How sure the ranks of a column are; `marks` says what a tie looks like."""
     ranked = by if by in board.columns else board.columns[0]
     found = statistics.get(ranked, Standings())
     if found.note or not found.runs:
         return f"{found.note[:1].upper()}{found.note[1:]}." if found.note else ""
     words = [
-        f"Small: 95 % interval over {found.subjects} subjects. Shaded, =: not separable from the best "
-        "(paired test, corrected for all pairs of methods).",
+        f"{marks.format(subjects=found.subjects)} (paired test, corrected for all pairs of methods).",
         f"Ranks: by {ranked}, among the methods shown.",
     ]
     if found.detectable is not None:

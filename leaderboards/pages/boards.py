@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit
 
 from harness.leaderboards.benchmarks import KnownBench, known_benchmarks
-from harness.leaderboards.board_sheet import board_sheet
+from harness.leaderboards.board_sheet import board_sheet, stem_of
 from harness.leaderboards.board_statistics import board_statistics
 from harness.leaderboards.board_table import Statistics, board_html, legend
 from harness.leaderboards.board_view import FILTERS, Choice, narrowed, ranked_by, sort_column, values_of
@@ -154,8 +154,7 @@ def show_table(shown: Board, everyone: Board, choice: Choice) -> Statistics:
 
 def show_downloads(board: Board, statistics: Statistics, ranked: str, name: str) -> None:
     """A button per format, written when it is pressed."""
-    key = board.key
-    stem = "-".join(part.replace(" ", "-") for part in (key.bench, key.kind, key.protocol, key.protocol_id))
+    stem = stem_of(board)
     formats = {
         "CSV": ("csv", "text/csv", lambda: to_csv(board_sheet(board, statistics, ranked, full=True))),
         "LaTeX": ("tex", "text/plain", lambda: to_latex(board_sheet(board, statistics, ranked))),

@@ -146,7 +146,13 @@ def write_entry(
     files = {"scores.parquet": {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
     entry = {
         **{"schema": 1, "manifest": manifest, "summary": summary, "finished": manifest["started"]},
-        **{"published": "2026-02-01", "licence": "CC0-1.0", "note": "", "custom_protocols": [protocol["id"]], "files": files},
+        **{
+            "published": "2026-02-01",
+            "licence": "CC0-1.0",
+            "note": "",
+            "custom_protocols": [protocol["id"]],
+            "files": files,
+        },
     }
     (path / "entry.json").write_bytes(entry_text(entry))
 
