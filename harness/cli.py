@@ -129,6 +129,9 @@ def _leaderboard(arguments: list[str]) -> None:
         from streamlit.web import cli as streamlit
     except ImportError:
         raise HarnessError('Streamlit is not installed: pip install "face-recon-harness[leaderboard]"') from None
+    from harness.leaderboards import ready
+
+    ready.prepare(options.runs, options.results)
     app = Path(__file__).parent / "leaderboards" / "app.py"
     if not app.exists():  # an editable installation maps the folder elsewhere
         import harness.leaderboards

@@ -7,8 +7,8 @@ import streamlit
 from harness.leaderboards.tables import STYLE
 
 PAGES = Path(__file__).parent / "pages"
+# Every page by its address; the first one opens. (Streamlit would print a string that stands here.)
 TITLES = {"boards": "Boards", "run": "Run"}
-"""Every page by its address; the first one opens."""
 
 streamlit.set_page_config("3D face reconstruction leaderboard", page_icon="📐", layout="wide")
 streamlit.html(STYLE)

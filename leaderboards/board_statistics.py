@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,11 @@ class Means:
     frame: pandas.DataFrame
     note: str = ""
 
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """Run -> mean over its subjects."""
+        return dict(zip(self.frame.columns, self.frame.to_numpy(dtype=float).mean(axis=0).tolist(), strict=True))
+
 
 def board_statistics(board: Board, everyone: Board, columns: Sequence[str] | None = None) -> dict[str, Standings]:
     """The standings of columns, among the newest runs that the board shows.
@@ -67,13 +72,13 @@ def _column(board: Board, heading: str, means: Means) -> Standings:
     if means.note:
         return Standings(note=means.note)
     values = {line.run.key: line.cells[heading].value for line in board.lines if line.newest and heading in line.cells}
-    keys = tuple(key for key in sorted(values) if key in means.frame and _agrees(key, values[key], means))
+    keys = tuple(key for key in sorted(values) if key in means.values and _agrees(key, values[key], means))
     return _standings(means, keys) if keys else Standings(note=NO_TABLE)
 
 
 def _agrees(key: str, value: float | None, means: Means) -> bool:
     """Whether a run's table gives the printed value; what does not is no ground for statistics."""
-    found = float(means.frame[key].mean())
+    found = means.values[key]
     same = value is not None and abs(found - value) <= TOLERANCE * max(abs(value), 1e-12)
     if not same:
         log.warning("%s: its table per sample gives %s, its summary %s; left out of the statistics", key, found, value)

@@ -11,7 +11,7 @@ from harness.statistics import Standing, Standings
 
 SORTED = {False: " ▲", True: " ▼"}
 Statistics = Mapping[str, Standings]
-TAIL = {
+FACTS = {
     "coverage": ("number", "samples that the method answered / all samples"),
     "hardware": ("", "what the method ran on"),
     "date": ("", "when the run was finished (UTC)"),
@@ -63,13 +63,14 @@ def _head(board: Board, heading: Callable[[str, str], str], with_ranks: bool) ->
     rank = (
         '<th rowspan="2" class="number" title="ranks that cannot be ruled out (95 %)">rank</th>' if with_ranks else ""
     )
-    tail = "".join(
+    coverage, *others = (
         f'<th rowspan="2" class="{kind}" title="{title}">{heading(name, name)}</th>'
-        for name, (kind, title) in TAIL.items()
+        for name, (kind, title) in FACTS.items()
     )
     run = '<th rowspan="2" title="digest of all that may change a number; opens the run">run</th>'
     return (
-        f'<thead><tr><th rowspan="2" class="first">{heading("method", "method")}</th>{rank}{groups}{tail}{run}</tr>'
+        f'<thead><tr><th rowspan="2" class="first">{heading("method", "method")}</th>{rank}{coverage}{groups}'
+        f"{''.join(others)}{run}</tr>"
         f"<tr>{numbers}</tr></thead>"
     )
 
