@@ -47,7 +47,7 @@ def show_boards(shelf: Shelf) -> None:
         streamlit.info(EMPTY.format(root=shelf.root, results=shelf.results))
     place = streamlit.empty()
     bench = streamlit.pills("Benchmark", names, key=remembered("bench", names)) or names[0]
-    keep("bench", bench, names[0])
+    keep("bench", bench)
     place.html(overview_html(shelf.runs, known, bench))
     show_bench(bench, [run for run in shelf.runs if run.manifest["bench"] == bench], known.get(bench))
     if shelf.unlisted:
@@ -82,7 +82,7 @@ def chosen(label: str, name: str, options: Sequence[str]) -> str:
     if len(options) < 2:
         return options[0]
     value = streamlit.segmented_control(label, options, key=remembered(name, options)) or options[0]
-    keep(name, value, options[0])
+    keep(name, value)
     return value
 
 

@@ -20,7 +20,7 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"),
 ]
-PATIENCE = 120  # seconds: other programs may have the cores
+PATIENCE = 60  # seconds: other programs may have the cores
 
 
 @dataclass(frozen=True)
