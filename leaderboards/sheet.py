@@ -1,4 +1,4 @@
-"""A table as text, apart from how it is shown or written: what the downloads are made of."""
+"""A table as text, ready to be written in any format."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Sheet:
-    """Cells as they are printed.
+    """What is printed, and what is brought out.
 
     Attributes:
-        title: what the table is about.
+        title: what the table is about, the kind of data and the protocol's id included.
         columns: headings, unit included.
-        rows: text cells, the method first.
-        best: (row, column) of the cells that are printed bold.
-        ties: (row, column) of cells that cannot be separated from the best.
-        notes: sentences beneath the table.
+        rows: cells; the first one is the method.
+        best: (row, column) printed bold.
+        ties: (row, column) not separable from the best.
+        notes: sentences below the table.
     """
 
     title: str

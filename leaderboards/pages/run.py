@@ -13,14 +13,19 @@ from harness.leaderboards.figures import score_bars
 from harness.leaderboards.runs import Run, sample_table
 from harness.leaderboards.sample_view import show_sample
 from harness.leaderboards.shelf import Shelf, open_shelf
-from harness.leaderboards.tables import badge, banner, facts_html
+from harness.leaderboards.tables import badge, banner, facts_html, published_badge
 from harness.run_folder import condition, in_words
+
+NOT_HERE = (
+    "A published entry holds scores, but no pictures, scans or meshes: to see these, run the method on this machine "
+    "with the options above."
+)
 
 
 def show_page(shelf: Shelf) -> None:
     """Draws the page of the run that the address names, or says why there is none."""
     key = streamlit.query_params.get("run", "")
-    run = next((run for run in shelf.runs if run.key == key), None)
+    run = shelf.run(key)
     if not key:
         streamlit.info("Choose a run on the boards.")
         return
@@ -29,7 +34,7 @@ def show_page(shelf: Shelf) -> None:
         streamlit.error(f"{key}: {reason}")
         return
     streamlit.title(f"{run.method} on {run.manifest['bench']}")
-    data = badge(run.kind) + banner(run.kind, run.summary.get("data_label"))
+    data = badge(run.kind) + published_badge(run.published) + banner(run.kind, run.summary.get("data_label"))
     streamlit.html(f"{data}<span class='small'>run {run.identity} · {run.date[:10]}</span>")
     with streamlit.expander("What ran on what"):
         streamlit.html(facts_html(run_facts(run)))
@@ -65,7 +70,10 @@ def show_scores(run: Run, table: pandas.DataFrame) -> None:
         show_table(of_protocol, units)
     streamlit.subheader("One sample", divider="gray")
     streamlit.selectbox("Sample", samples, key="sample", on_change=_to_address)
-    show_sample(run, sample, protocol, column, unit)
+    if run.local:
+        show_sample(run, sample, protocol, column, unit)
+    else:
+        streamlit.info(NOT_HERE)
 
 
 def show_averages(run: Run, protocol_id: str, column: str, unit: str) -> None:
