@@ -7,8 +7,8 @@ import streamlit
 from harness.leaderboards.tables import STYLE
 
 PAGES = Path(__file__).parent / "pages"
-TITLES = {"boards": "Boards", "run": "Run"}
-"""Every page by its address; the first one opens."""
+# every page by its address; the first one opens. No docstring: Streamlit would print it
+TITLES = {"boards": "Boards", "plots": "Plots", "compare": "Compare", "method": "Methods", "run": "Run"}
 
 streamlit.set_page_config("3D face reconstruction leaderboard", page_icon="📐", layout="wide")
 streamlit.html(STYLE)

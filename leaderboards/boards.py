@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from harness.errors import HarnessError
 from harness.leaderboards.runs import Run
@@ -166,12 +167,17 @@ def why_not(one: Run, other: Run, key: BoardKey) -> str | None:
 def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
     """A run's numbers on a board, by column heading."""
     return {
-        " · ".join(filter(None, (row["column"], in_words(condition(row))))): Cell(
+        heading_of(row): Cell(
             row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]
         )
         for row in run.rows
         if row["protocol_id"] == key.protocol_id
     }
+
+
+def heading_of(row: Mapping[str, Any]) -> str:
+    """The heading of a summary row's column: "region · condition"."""
+    return " · ".join(filter(None, (row["column"], in_words(condition(row)))))
 
 
 def _mark_best(cells: dict[str, Cell], rows: Sequence[dict[str, Cell]]) -> dict[str, Cell]:

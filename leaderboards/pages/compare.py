@@ -1,0 +1,215 @@
+"""Two runs on the same samples: is the difference real, where is it, and what does it look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas
+import streamlit
+
+from harness.errors import HarnessError
+from harness.leaderboards.choices import choose
+from harness.leaderboards.comparison import (
+    difference,
+    pairs_of,
+    protocol_differences,
+    shared_protocols,
+    verdict,
+    why_not_comparable,
+)
+from harness.leaderboards.names import names_of, options_of
+from harness.leaderboards.pair_figures import scatter_figure
+from harness.leaderboards.pair_view import show_pair
+from harness.leaderboards.runs import Run
+from harness.leaderboards.scores import columns_of, conditions_of, counted, scores_of, unit_of
+from harness.leaderboards.shelf import Shelf, open_shelf
+from harness.leaderboards.tables import banner
+
+ALL = "all samples"
+EMPTY = (
+    "Two finished runs of the same benchmark and data are needed; `{root}` has {count}. The boards say how to make one."
+)
+
+
+def show_compare(shelf: Shelf) -> None:
+    """Draws the comparison that the address asks for."""
+    streamlit.title("Compare two methods")
+    if len(shelf.runs) < 2:
+        streamlit.info(EMPTY.format(root=shelf.root, count=counted(len(shelf.runs), "run")))
+        return
+    pair = choose_pair(shelf.runs)
+    if pair is None:
+        return
+    first, second = pair
+    streamlit.html(banner(first.kind, first.summary.get("data_label")))
+    show_protocol_differences(first, second)
+    try:
+        show_scores(first, second, scores_of(first), scores_of(second))
+    except HarnessError as error:
+        streamlit.error(str(error))
+
+
+def choose_pair(runs: Sequence[Run]) -> tuple[Run, Run] | None:
+    """Runs A and B; None, with the reason, where those of the address cannot be compared."""
+    by_key = {run.key: run for run in sorted(runs, key=_order)}
+    words = {key: _title(run) for key, run in by_key.items()}
+    unknown = [key for name in "ab" if (key := streamlit.query_params.get(name)) and key not in by_key]
+    for key in unknown:
+        streamlit.warning(f"{key}: there is no such run; another one is shown.")
+    left, right = streamlit.columns(2)
+    start = [key for key, run in by_key.items() if _partners(run, runs)]
+    asked = streamlit.query_params.get("a")
+    options = list(by_key) if asked in by_key else [*start, *(key for key in by_key if key not in start)]
+    first = by_key[choose("A", options, "a", left.container(), words=words, few=1)]
+    partners = [run.key for run in _partners(first, runs)]
+    other = streamlit.query_params.get("b")
+    if other in by_key and other != first.key and other not in partners:
+        show_refusal(first, by_key[other])
+    if not partners:
+        right.info(f"No other run can be compared with {words[first.key]}.")
+        return None
+    return first, by_key[choose("B", partners, "b", right.container(), words=words, few=0)]
+
+
+def show_refusal(first: Run, second: Run) -> None:
+    """Why the runs of the address are not compared, and how their protocols differ."""
+    names = names_of([first, second])
+    streamlit.warning(
+        f"{names[first.key]} and {names[second.key]} cannot be compared. {why_not_comparable(first, second)} "
+        "Another B is shown."
+    )
+    show_protocol_differences(first, second)
+
+
+def show_protocol_differences(first: Run, second: Run) -> None:
+    """One line for each field in which protocols of the two runs differ."""
+    for name, lines in protocol_differences(first, second).items():
+        with streamlit.expander(f"The protocol {name} is not the same in A and B", expanded=True):
+            for line in lines:
+                streamlit.text(line)
+
+
+def show_scores(first: Run, second: Run, table_a: pandas.DataFrame, table_b: pandas.DataFrame) -> None:
+    """Draws the verdict, the scatter with the biggest differences beside it, and one sample."""
+    places = streamlit.columns([3, 2, 2])
+    protocols = shared_protocols(first, second)
+    protocol_id = choose("Protocol", list(protocols), "protocol", places[0].container(), protocols, few=3)
+    columns = [c for c in columns_of(table_a, protocol_id) if c in columns_of(table_b, protocol_id)]
+    if not columns:
+        streamlit.info(f"There are no scores per sample of {protocols[protocol_id]} in both runs.")
+        return
+    column = choose("Column", columns, "column", places[1].container(), few=2)
+    pairs = pairs_of(table_a, table_b, protocol_id, column)
+    groups = [ALL, *sorted(set(pairs["group"]))] if conditions_of(table_a) else [ALL]
+    group = choose("Samples", groups, "group", places[2].container(), few=1)
+    pairs = pairs if group == ALL else pairs[pairs["group"] == group]
+    if pairs.empty:
+        streamlit.info("The two runs have no such sample in common.")
+        return
+    unit, names = unit_of(first, protocol_id, column), _names(first, second)
+    show_verdict(table_a, table_b, protocol_id, column, pairs, names, unit)
+    samples = [str(name) for name in pairs["sample"]]
+    asked = streamlit.query_params.get("sample")
+    chosen = asked if asked in samples else samples[0]
+    show_differences(pairs, names, unit, chosen)
+    streamlit.caption(first.summary["meaning"][protocol_id])
+    streamlit.subheader("One sample", divider="gray")
+    choose("Sample, the biggest difference first", samples, "sample", few=0)
+    show_pair((first, second), names, chosen, protocol_id, protocols[protocol_id], column, unit)
+
+
+def show_verdict(
+    table_a: pandas.DataFrame,
+    table_b: pandas.DataFrame,
+    protocol_id: str,
+    column: str,
+    pairs: pandas.DataFrame,
+    names: tuple[str, str],
+    unit: str,
+) -> None:
+    """Whether the difference is more than chance."""
+    found = difference(table_a, table_b, protocol_id, column, pairs)
+    if isinstance(found, str):
+        streamlit.warning(f"No difference with an interval: {found}.")
+    elif found.excludes_zero:
+        streamlit.success(verdict(found, names, unit, pairs))
+    else:
+        streamlit.info(verdict(found, names, unit, pairs))
+    only = [
+        len(set(table["sample"]) - set(other["sample"])) for table, other in ((table_a, table_b), (table_b, table_a))
+    ]
+    if any(only):
+        streamlit.caption(
+            f"Left out: {counted(only[0], 'sample')} of A alone, {counted(only[1], 'sample')} of B alone."
+        )
+    failed = [int(pairs[name].notna().sum()) for name in ("failure_a", "failure_b")]
+    if any(failed):
+        streamlit.caption(f"Failed samples count as the mean face: {failed[0]} of A, {failed[1]} of B.")
+
+
+def show_differences(pairs: pandas.DataFrame, names: tuple[str, str], unit: str, chosen: str) -> None:
+    """The scatter, and the same samples as a table, the biggest difference first; both can be clicked."""
+    left, right = streamlit.columns([1, 1])
+    with left:
+        streamlit.markdown("**Every sample** (below the dashed line B is better; click one to see it)")
+        figure = scatter_figure(pairs, names, unit, chosen)
+        streamlit.plotly_chart(figure, on_select=_take_point, selection_mode="points", key="scatter")
+    with right:
+        streamlit.markdown("**The biggest differences first** (click the left edge of a row to see the sample)")
+        lines = table_of(pairs, unit)
+        streamlit.session_state["shown pairs"] = list(pairs["sample"])
+        streamlit.dataframe(
+            lines, hide_index=True, height=430, on_select=_take_row, selection_mode="single-row", key="differences"
+        )
+
+
+def table_of(pairs: pandas.DataFrame, unit: str) -> pandas.DataFrame:
+    """The pairs as a reader sees them; columns without content are left out."""
+    lines = pandas.DataFrame({
+        "sample": pairs["sample"],
+        f"A − B [{unit}]": pairs["difference"].round(3),
+        f"A [{unit}]": pairs["a"].round(3),
+        f"B [{unit}]": pairs["b"].round(3),
+        "condition": pairs["group"],
+        "A failed": pairs["failure_a"].fillna(""),
+        "B failed": pairs["failure_b"].fillna(""),
+    })  # fmt: skip
+    empty = [name for name in ("condition", "A failed", "B failed") if not lines[name].astype(bool).any()]
+    return lines.drop(columns=empty)
+
+
+def _take_point() -> None:
+    points = streamlit.session_state["scatter"]["selection"]["points"]
+    if points and points[0].get("customdata"):
+        streamlit.query_params["sample"] = str(points[0]["customdata"][0])
+
+
+def _take_row() -> None:
+    rows = streamlit.session_state["differences"]["selection"]["rows"]
+    samples = streamlit.session_state.get("shown pairs", [])
+    if rows and rows[0] < len(samples):
+        streamlit.query_params["sample"] = str(samples[rows[0]])
+
+
+def _partners(run: Run, runs: Sequence[Run]) -> list[Run]:
+    """Runs that can be compared with one: other methods first."""
+    others = [other for other in runs if other.key != run.key and why_not_comparable(run, other) is None]
+    return sorted(others, key=lambda other: (other.method == run.method, _order(other)))
+
+
+def _order(run: Run) -> tuple[str, str, str]:
+    return run.manifest["bench"], run.kind, run.method
+
+
+def _title(run: Run) -> str:
+    options = options_of(run)
+    name = f"{run.manifest['bench']} {run.kind.upper()}: {run.method} {run.identity[:8]}"
+    return f"{name} ({options})" if options else name
+
+
+def _names(first: Run, second: Run) -> tuple[str, str]:
+    names = names_of([first, second])
+    return names[first.key], names[second.key]
+
+
+show_compare(open_shelf())
