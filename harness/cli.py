@@ -28,6 +28,8 @@ python -m harness COMMAND [...]
   data         data sets and mirrors:               data status | data make h3ds
                an open head model:                  data get ict --from CLONE
   list         the methods and benchmarks there are
+  publish      add finished runs to the results:    publish runs/h3ds-mirror/glvd-1a2b3c4d
+  verify       check published results:             verify leaderboards/results
   leaderboard  the runs in a browser
 
 `COMMAND --help` says more.
@@ -97,6 +99,18 @@ def _data(arguments: list[str]) -> None:
         data_commands.make(options.name, options.head)
 
 
+def _publish(arguments: list[str]) -> None:
+    from harness.publishing.commands import publish_command
+
+    publish_command(arguments)
+
+
+def _verify(arguments: list[str]) -> None:
+    from harness.publishing.commands import verify_command
+
+    verify_command(arguments)
+
+
 def _list(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="harness list", description="The methods and benchmarks there are")
     parser.add_argument("--config-dir", help="a folder of your own with method/ and bench/")
@@ -133,5 +147,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _job("train"),
     "data": _data,
     "list": _list,
+    "publish": _publish,
+    "verify": _verify,
     "leaderboard": _leaderboard,
 }

@@ -120,6 +120,7 @@ class RunFolder:
         """Writes one sample's scores (protocol name -> Score), with the fall-back's where a protocol failed."""
         record = {
             "subject": sample.subject,
+            "group": sample.group,
             "condition": dict(sample.condition),
             "protocols": {name: _plain(score, fallbacks.get(name)) for name, score in scores.items()},
         }
@@ -131,7 +132,7 @@ class RunFolder:
         write_arrays(self._score_file(sample.id), arrays)
 
     def score(self, sample_id: str) -> dict[str, Any]:
-        """One sample's record: `subject`, `condition`, and per protocol values, fall-back, failure, diagnostics."""
+        """One sample's record: `subject`, `group`, `condition`, and per protocol values, fall-back, failure and more."""
         stored = self.surfaces(sample_id, ["record"])
         if "record" not in stored:
             raise HarnessError(f"{self._score_file(sample_id)}: has no record; delete it and give the command again")

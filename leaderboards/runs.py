@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,21 +12,10 @@ from typing import Any
 import pandas
 
 from harness.errors import HarnessError
-from harness.run_folder import ROW_FIELDS, RunFolder
+from harness.publishing.records import LOCAL_FIELDS, TABLE_FIELDS, check_records
+from harness.run_folder import RunFolder
 
 DEPTH = 4  # folders below the runs folder in which a run may stand
-MANIFEST_FIELDS: dict[str, set[str]] = {
-    "manifest": {
-        *("method", "method_digests", "bench", "data", "data_digest", "data_folder", "access", "samples", "protocols"),
-        *("device", "seed", "batch_size", "timeout_s", "identity", "paper", "config", "environment", "started"),
-    },
-    "method": {"name", "adapter", "options"},
-    "data": {"kind", "version"},
-    "environment": {"python", "packages", "git", "system", "cpu", "cores", "accelerator"},
-}
-TABLE_FIELDS = {
-    *("sample", "subject", "protocol", "protocol_id", "column", "value", "fallback", "failure", "detail", "warnings")
-}
 
 
 @dataclass(frozen=True)
@@ -108,49 +96,14 @@ def read_run(path: Path, key: str) -> Run | Unlisted:
         if not folder.is_complete():
             return Unlisted(key, "unfinished", _progress(path, manifest))
         summary = folder.summary()
+        if missing := LOCAL_FIELDS - set(manifest):
+            raise HarnessError(f"manifest.json: manifest lacks {', '.join(sorted(missing))}")
         check_records(manifest, summary)
         return Run(key, folder, manifest, summary, _date(path, manifest))
     except HarnessError as error:
         return Unlisted(key, "unreadable", str(error))
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         return Unlisted(key, "unreadable", f"not in this version's form ({type(error).__name__}: {error})")
-
-
-def check_records(manifest: dict[str, Any], summary: dict[str, Any]) -> None:
-    """Checks that manifest and summary belong together and that every protocol has the id of its contents.
-
-    Raises:
-        HarnessError: they contradict each other.
-        KeyError, TypeError, AttributeError: something is missing or of another type.
-    """
-    for part, names in MANIFEST_FIELDS.items():
-        if missing := names - set(manifest if part == "manifest" else manifest[part]):
-            raise HarnessError(f"manifest.json: {part} lacks {', '.join(sorted(missing))}")
-    pairs = {
-        "identity": (manifest["identity"], summary["identity"]),
-        "method": (manifest["method"]["name"], summary["method"]),
-        "bench": (manifest["bench"], summary["bench"]),
-        "data kind": (manifest["data"]["kind"], summary["data"]),
-        "data version": (manifest["data"]["version"], summary["dataset_version"]),
-    }
-    for name, (expected, found) in pairs.items():
-        if expected != found:
-            raise HarnessError(f"summary.json: {name} is {found!r}, but the manifest says {expected!r}")
-    if summary["data"] not in ("real", "mirror"):
-        raise HarnessError(f"manifest.json: data kind is {summary['data']!r}, expected real or mirror")
-    for name, protocol in manifest["protocols"].items():
-        expected = hashlib.sha256(protocol["canonical"].encode()).hexdigest()[:8]
-        if protocol["id"] != expected:
-            raise HarnessError(f"manifest.json: protocol {name} has id {protocol['id']}, its contents give {expected}")
-    known = {protocol["id"] for protocol in manifest["protocols"].values()}
-    for row in summary["rows"]:
-        if missing := ROW_FIELDS - set(row):
-            raise HarnessError(f"summary.json: a row lacks {', '.join(sorted(missing))}")
-        for name in ("value", "value_dropping_failures", "std_subjects"):
-            if not isinstance(row[name], (int, float, type(None))):
-                raise HarnessError(f"summary.json: {name} is {row[name]!r}, expected a number or null")
-        if row["protocol_id"] not in known or row["protocol_id"] not in summary["meaning"]:
-            raise HarnessError(f"summary.json: protocol {row['protocol_id']} is not in the manifest")
 
 
 def sample_table(run: Run) -> pandas.DataFrame:

@@ -1,0 +1,153 @@
+"""What the records of a run owe each other: manifest, summary and the table of scores per sample."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+
+from harness.errors import HarnessError
+from harness.run_folder import ROW_FIELDS, condition
+
+LOCAL_FIELDS = {"samples", "data_folder"}  # of a manifest: what a published entry leaves out
+MANIFEST_FIELDS: dict[str, set[str]] = {
+    "manifest": {
+        *("method", "method_digests", "bench", "data", "data_digest", "access", "protocols", "config"),
+        *("device", "seed", "batch_size", "timeout_s", "identity", "paper", "environment", "started"),
+    },
+    "method": {"name", "adapter", "options"},
+    "data": {"kind", "version"},
+    "environment": {"python", "packages", "git", "system", "cpu", "cores", "accelerator"},
+}
+TABLE_FIELDS = {
+    *("sample", "subject", "protocol", "protocol_id", "column", "value", "fallback", "failure", "detail", "warnings")
+}
+NUMBERS = ("value", "fallback")
+MOST_ROWS = 5_000_000
+MOST_BYTES = 1 << 30  # of a table in memory
+
+
+def check_records(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    """Checks that manifest and summary belong together and that every protocol has the id of its contents.
+
+    Raises:
+        HarnessError: they contradict each other.
+        KeyError, TypeError, AttributeError: something is missing or of another type.
+    """
+    for part, names in MANIFEST_FIELDS.items():
+        if missing := names - set(manifest if part == "manifest" else manifest[part]):
+            raise HarnessError(f"manifest.json: {part} lacks {', '.join(sorted(missing))}")
+    pairs = {
+        "identity": (manifest["identity"], summary["identity"]),
+        "method": (manifest["method"]["name"], summary["method"]),
+        "bench": (manifest["bench"], summary["bench"]),
+        "data kind": (manifest["data"]["kind"], summary["data"]),
+        "data version": (manifest["data"]["version"], summary["dataset_version"]),
+    }
+    for name, (expected, found) in pairs.items():
+        if expected != found:
+            raise HarnessError(f"summary.json: {name} is {found!r}, but the manifest says {expected!r}")
+    if summary["data"] not in ("real", "mirror"):
+        raise HarnessError(f"manifest.json: data kind is {summary['data']!r}, expected real or mirror")
+    for name, protocol in manifest["protocols"].items():
+        expected = hashlib.sha256(protocol["canonical"].encode()).hexdigest()[:8]
+        if protocol["id"] != expected:
+            raise HarnessError(f"manifest.json: protocol {name} has id {protocol['id']}, its contents give {expected}")
+    known = {protocol["id"] for protocol in manifest["protocols"].values()}
+    for row in summary["rows"]:
+        if missing := ROW_FIELDS - set(row):
+            raise HarnessError(f"summary.json: a row lacks {', '.join(sorted(missing))}")
+        for name in ("value", "value_dropping_failures", "std_subjects"):
+            if not isinstance(row[name], (int, float, type(None))):
+                raise HarnessError(f"summary.json: {name} is {row[name]!r}, expected a number or null")
+        if row["protocol_id"] not in known or row["protocol_id"] not in summary["meaning"]:
+            raise HarnessError(f"summary.json: protocol {row['protocol_id']} is not in the manifest")
+
+
+def check_rows(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    """Checks the rows of a summary one by one, after `check_records`.
+
+    Raises:
+        HarnessError: there is none, two are about the same thing, one names a protocol by another's id, or its counts
+            cannot be.
+    """
+    if not summary["rows"]:
+        raise HarnessError("summary.json: has no row, so there is no number")
+    names = {protocol["id"]: name for name, protocol in manifest["protocols"].items()}
+    seen = set()
+    for row in summary["rows"]:
+        key = row_key(row)
+        if key in seen:
+            raise HarnessError(f"summary.json: two rows of {in_text(row)}")
+        seen.add(key)
+        if names[row["protocol_id"]] != row["protocol"]:
+            raise HarnessError(f"summary.json: protocol {row['protocol_id']} is called {row['protocol']!r}")
+        if not 0 <= row["evaluated"] <= row["expected"] or not row["expected"]:
+            raise HarnessError(f"summary.json: {row['evaluated']} of {row['expected']} samples in {in_text(row)}")
+        if row["value"] is None and row["std_subjects"] is not None:
+            raise HarnessError(f"summary.json: a deviation without a value in {in_text(row)}")
+
+
+def row_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a row of a summary is about: protocol, column and condition."""
+    return row["protocol_id"], row["column"], tuple(sorted(condition(row).items()))
+
+
+def in_text(row: Mapping[str, Any]) -> str:
+    """The same for a message."""
+    where = ", ".join(f"{name} {value}" for name, value in condition(row).items())
+    return f"protocol {row['protocol']} [{row['protocol_id']}], column {row['column']}{', ' + where if where else ''}"
+
+
+def read_table(path: Path) -> pyarrow.Table:
+    """A table of scores per sample: a row per sample, protocol and column; other columns are conditions.
+
+    Raises:
+        HarnessError: it cannot be read, is too large, holds no sample, or columns are missing or of another type.
+    """
+    table = read_parquet(path)
+    if missing := TABLE_FIELDS - set(table.column_names):
+        raise HarnessError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
+    if not table.num_rows:
+        raise HarnessError(f"{path}: holds no sample")
+    for name in table.column_names:
+        kind = table.schema.field(name).type
+        good = pyarrow.types.is_floating(kind) if name in NUMBERS else pyarrow.types.is_string(kind)
+        if name not in TABLE_FIELDS:
+            good = good or pyarrow.types.is_integer(kind)
+        if not good:
+            raise HarnessError(f"{path}: column {name} is of type {kind}, expected {_expected(name)}")
+    return table
+
+
+def _expected(name: str) -> str:
+    return "numbers" if name in NUMBERS else "text" if name in TABLE_FIELDS else "text or integers"
+
+
+def read_parquet(path: Path) -> pyarrow.Table:
+    """A whole Parquet file. Raises HarnessError if it is damaged, or would take too much memory."""
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+            size = sum(group.total_byte_size for group in groups)
+            if file.metadata.num_rows > MOST_ROWS or size > MOST_BYTES:
+                raise HarnessError(f"{path}: {file.metadata.num_rows} rows, {size} bytes: larger than any table here")
+            return file.read()
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise HarnessError(f"{path}: cannot be read as Parquet ({error})") from None
+
+
+def protocol_values(protocol: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a protocol of a manifest. Raises HarnessError if they are no JSON object."""
+    try:
+        values = json.loads(protocol["canonical"])
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise HarnessError(f"manifest.json: protocol {protocol['id']} is not described by a JSON object")
+    return values
