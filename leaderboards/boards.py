@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,9 @@ class Cell:
         dropping: the value that leaves failed samples out, as official programs do; None if none worked.
         evaluated, expected: samples that worked, and all samples.
         deviation: standard deviation between subjects, None below two.
-        best: whether no other run of the board has a smaller value.
+        best: whether no other newest run of the board has a smaller value.
+        column: of the scores.
+        condition: which samples the number is about, as in the run's table of samples.
     """
 
     value: float | None
@@ -41,11 +43,13 @@ class Cell:
     expected: int
     deviation: float | None
     best: bool = False
+    column: str = ""
+    condition: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Line:
-    """One run's row: `cells` by column heading; `newest` among the runs of its method."""
+    """One run's row: `cells` by column heading; `newest` among the runs of its method with the same options."""
 
     run: Run
     cells: dict[str, Cell]
@@ -68,6 +72,7 @@ class Board:
         key: what its runs have in common.
         meaning: the protocol in words.
         official: whether the protocol equals the benchmark's official program.
+        aggregation: how the protocol makes one number of many, a key of harness.protocols.words.
         columns: headings, "region · condition".
         lines: one per run.
     """
@@ -75,6 +80,7 @@ class Board:
     key: BoardKey
     meaning: str
     official: bool
+    aggregation: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
 
@@ -90,17 +96,36 @@ def make_boards(runs: Sequence[Run]) -> list[Board]:
     Runs about different people or files, e.g. a subset chosen by a tag, get boards of their own.
     """
     groups: dict[BoardKey, list[list[Run]]] = {}
+    alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
         for key in keys_of(run):
-            alike = groups.setdefault(key, [])
-            fitting = (group for group in alike if all(why_not(run, other, key) is None for other in group))
-            group = next(fitting, None)
+            group = alike.get(what := _comparable(run, key))
             if group is None:
-                alike.append([run])
-            else:
-                group.append(run)
-    boards = [make_board(group, key) for key, alike in groups.items() for group in alike]
+                group = alike[what] = _group_for(run, key, groups.setdefault(key, []))
+            group.append(run)
+    boards = [make_board(group, key) for key, members in groups.items() for group in members]
     return sorted(boards, key=lambda b: (b.key.bench, b.key.kind != "real", b.key.version, not b.official, b.key))
+
+
+def _comparable(run: Run, key: BoardKey) -> tuple[Any, ...]:
+    """Runs for which this is equal may share a table: what `why_not` looks at, in short."""
+    samples = run.summary.get("samples_digest") or run.samples
+    counts = tuple((heading, cell.expected) for heading, cell in cells_of(run, key).items())
+    return key, samples, run.manifest["data_digest"], counts
+
+
+def _group_for(run: Run, key: BoardKey, groups: list[list[Run]]) -> list[Run]:
+    """The first group that the run fits into, or a new one."""
+    fitting = (group for group in groups if all(why_not(run, other, key) is None for other in _different(group, key)))
+    group = next(fitting, None)
+    if group is None:
+        groups.append(group := [])
+    return group
+
+
+def _different(runs: Iterable[Run], key: BoardKey) -> Iterable[Run]:
+    """One run of each sort."""
+    return {_comparable(run, key): run for run in runs}.values()
 
 
 def keys_of(run: Run) -> list[BoardKey]:
@@ -128,13 +153,16 @@ def make_board(runs: Sequence[Run], key: BoardKey) -> Board:
     """
     for run in runs:
         check_belongs(run, key)
+    for run in _different(runs, key):
         if reason := why_not(runs[0], run, key):
             raise HarnessError(f"{run.key}: {reason} than in {runs[0].key}: not comparable")
-    rows = {run.key: cells_of(run, key) for run in runs}
-    columns = tuple(dict.fromkeys(heading for cells in rows.values() for heading in cells))
-    lines = [Line(run, _mark_best(rows[run.key], list(rows.values())), newest=False) for run in runs]
-    official = bool(runs[0].protocol(key.protocol_id)["official"])
-    return Board(key, runs[0].summary["meaning"][key.protocol_id], official, columns, _ranked(lines, columns[0]))
+    lines = with_newest([Line(run, cells_of(run, key), newest=False) for run in runs])
+    columns = tuple(dict.fromkeys(heading for line in lines for heading in line.cells))
+    protocol = runs[0].protocol(key.protocol_id)
+    meaning = runs[0].summary["meaning"][key.protocol_id]
+    aggregation = str(protocol.get("aggregation", ""))
+    board = Board(key, meaning, bool(protocol["official"]), aggregation, columns, ())
+    return replace(board, lines=sorted_lines(marked(lines), columns[0]))
 
 
 def check_belongs(run: Run, key: BoardKey) -> None:
@@ -156,10 +184,14 @@ def why_not(one: Run, other: Run, key: BoardKey) -> str | None:
     mine, theirs = cells_of(one, key), cells_of(other, key)
     if any(mine[heading].expected != theirs[heading].expected for heading in mine.keys() & theirs.keys()):
         return "another number of samples"
-    ours, others = set(one.manifest["samples"]), set(other.manifest["samples"])
-    if (mine.keys() <= theirs.keys() and not ours <= others) or (mine.keys() >= theirs.keys() and not ours >= others):
-        return "other samples"
-    if ours == others and one.manifest["data_digest"] != other.manifest["data_digest"]:
+    same = "samples_digest" in one.summary and one.summary["samples_digest"] == other.summary.get("samples_digest")
+    if not same:
+        ours, others = set(one.samples), set(other.samples)
+        fewer, more = mine.keys() <= theirs.keys(), mine.keys() >= theirs.keys()
+        if (fewer and not ours <= others) or (more and not ours >= others):
+            return "other samples"
+        same = ours == others
+    if same and one.manifest["data_digest"] != other.manifest["data_digest"]:
         return "other file contents under the same data version"
     return None
 
@@ -168,7 +200,9 @@ def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
     """A run's numbers on a board, by column heading."""
     return {
         heading_of(row): Cell(
-            row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]
+            *(row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]),
+            column=str(row["column"]),
+            condition=tuple(condition(row).items()),
         )
         for row in run.rows
         if row["protocol_id"] == key.protocol_id
@@ -180,29 +214,56 @@ def heading_of(row: Mapping[str, Any]) -> str:
     return " · ".join(filter(None, (row["column"], in_words(condition(row)))))
 
 
-def _mark_best(cells: dict[str, Cell], rows: Sequence[dict[str, Cell]]) -> dict[str, Cell]:
-    """Marks what prints the same as the smallest value of its column: finer differences are not shown."""
+def with_newest(lines: Sequence[Line]) -> list[Line]:
+    """Marks the newest run of each method and its options."""
+    newest = {line.run.variant: line.run for line in sorted(lines, key=lambda line: line.run.date)}
+    return [replace(line, newest=newest[line.run.variant] is line.run) for line in lines]
+
+
+def marked(lines: Sequence[Line]) -> list[Line]:
+    """Marks what prints the same as the smallest value of its column: finer differences are not shown.
+
+    Runs that a newer one has replaced take no part.
+    """
+    smallest: dict[str, float] = {}
+    for line in lines:
+        for heading, cell in line.cells.items():
+            if line.newest and cell.value is not None:
+                smallest[heading] = min(cell.value, smallest.get(heading, cell.value))
 
     def is_best(heading: str, cell: Cell) -> bool:
-        values = [row[heading].value for row in rows if heading in row]
-        smallest = min((value for value in values if value is not None), default=None)
-        return cell.value is not None and format_value(cell.value) == format_value(smallest)
+        return cell.value is not None and format_value(cell.value) == format_value(smallest.get(heading))
 
-    return {heading: replace(cell, best=is_best(heading, cell)) for heading, cell in cells.items()}
+    return [
+        replace(line, cells={h: replace(cell, best=line.newest and is_best(h, cell)) for h, cell in line.cells.items()})
+        for line in lines
+    ]
 
 
-def _ranked(lines: Sequence[Line], column: str) -> tuple[Line, ...]:
-    """Methods by their newest run's value in `column`, each method's runs newest first."""
+NAMES = ("method", "coverage", "hardware", "date")
 
-    def order(line: Line) -> tuple[float, str]:
-        cell = line.cells.get(column)
-        return (float("inf") if cell is None or cell.value is None else cell.value), line.run.method
 
-    by_method: dict[str, list[Line]] = {}
+def sorted_lines(lines: Sequence[Line], by: str, descending: bool = False) -> tuple[Line, ...]:
+    """Newest runs by a column's value or one of NAMES, what has no value last; older runs follow the newest one."""
+
+    def value(line: Line) -> tuple[Any, ...]:
+        cell = line.cells.get(by)
+        if by in NAMES:
+            share = line.coverage[0] / max(line.coverage[1], 1)
+            return ({"coverage": share, "hardware": line.run.hardware, "date": line.run.date}.get(by, ""),)
+        return () if cell is None or cell.value is None else (cell.value,)
+
+    newest = sorted((line for line in lines if line.newest), key=lambda line: (line.run.method, line.run.variant))
+    if by == "method":
+        newest.sort(key=lambda line: line.run.method, reverse=descending)
+    else:
+        newest.sort(key=value, reverse=descending)
+        newest.sort(key=lambda line: not value(line))
+    older: dict[str, list[Line]] = {}
     for line in sorted(lines, key=lambda line: line.run.date, reverse=True):
-        by_method.setdefault(line.run.method, []).append(line)
-    ranked = sorted(by_method.values(), key=lambda members: order(members[0]))
-    return tuple(Line(line.run, line.cells, newest=line is members[0]) for members in ranked for line in members)
+        if not line.newest:
+            older.setdefault(line.run.variant, []).append(line)
+    return tuple(member for line in newest for member in (line, *older.get(line.run.variant, ())))
 
 
 def format_value(value: float | None) -> str:

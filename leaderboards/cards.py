@@ -106,11 +106,7 @@ def overlap_of(run: Run) -> str:
 
 def hardware_of(runs: Sequence[Run]) -> str:
     """What the runs of a method were made on, each once."""
-    places = [
-        f"{run.manifest['device']}: {run.manifest['environment']['accelerator'] or run.manifest['environment']['cpu']}"
-        for run in runs
-    ]
-    return "; ".join(dict.fromkeys(places))
+    return "; ".join(dict.fromkeys(run.hardware for run in runs))
 
 
 def _declared(run: Run) -> dict[str, str]:

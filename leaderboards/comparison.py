@@ -10,7 +10,7 @@ from harness.errors import HarnessError
 from harness.leaderboards.runs import Run
 from harness.leaderboards.scores import column_rows, counted, group_of
 from harness.protocols.words import WORDS
-from harness.statistics import Interval, paired_difference
+from harness.statistics import Difference, paired_difference
 
 
 def why_not_comparable(first: Run, second: Run) -> str | None:
@@ -24,8 +24,6 @@ def why_not_comparable(first: Run, second: Run) -> str | None:
         return f"They are of different versions of the data, {mine['data']['version']} and {theirs['data']['version']}."
     if not shared_protocols(first, second):
         return "They share no protocol, so their numbers mean different things."
-    if not set(mine["samples"]) & set(theirs["samples"]):
-        return "They have no sample in common."
     return None
 
 
@@ -89,7 +87,7 @@ def pairs_of(first: pandas.DataFrame, second: pandas.DataFrame, protocol_id: str
 
 def difference(
     first: pandas.DataFrame, second: pandas.DataFrame, protocol_id: str, column: str, pairs: pandas.DataFrame
-) -> Interval | str:
+) -> Difference | str:
     """A minus B over the pairs with its interval over subjects, or why there is none."""
     shown = set(pairs["sample"])
     parts = [table[(table["protocol_id"] == protocol_id) & table["sample"].isin(shown)] for table in (first, second)]
@@ -99,7 +97,7 @@ def difference(
         return str(error)
 
 
-def verdict(found: Interval, names: tuple[str, str], unit: str, pairs: pandas.DataFrame) -> str:
+def verdict(found: Difference, names: tuple[str, str], unit: str, pairs: pandas.DataFrame) -> str:
     """The difference in a sentence or two; lower is better."""
     better, worse = names if found.value < 0 else names[::-1]
     low, high = sorted((abs(found.low), abs(found.high)))
@@ -107,9 +105,10 @@ def verdict(found: Interval, names: tuple[str, str], unit: str, pairs: pandas.Da
     if found.excludes_zero:
         return (
             f"{better} is better than {worse} by {abs(found.value):.3f} {unit} "
-            f"(95 % interval {low:.3f} to {high:.3f} {unit}, {of})."
+            f"(95 % interval {low:.3f} to {high:.3f} {unit}, {of}; p = {found.p_value:.2g})."
         )
     return (
         f"No difference can be told: A minus B is {found.value:+.3f} {unit}, and its 95 % interval, {found.low:+.3f} "
-        f"to {found.high:+.3f} {unit}, holds zero ({of})."
+        f"to {found.high:+.3f} {unit}, holds zero ({of}; p = {found.p_value:.2g}). A difference of "
+        f"{found.detectable():.3f} {unit} would probably have been seen."
     )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.errors import HarnessError
 from harness.leaderboards.runs import Run
 from harness.leaderboards.scores import stamp
+from harness.publishing.distances import WIDTH_MM, read_distances, together
 from harness.run_folder import RunFolder
 
 Array = NDArray[Any]
@@ -21,6 +22,7 @@ PER_UNIT = 20
 EDGES: Array = np.arange(0, 20 * PER_UNIT + 1) / PER_UNIT
 """(401,) where a curve is known: every 0.05 of the protocol's unit up to 20."""
 RESAMPLES = 1000
+ALL = "all samples"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,16 +106,55 @@ def cumulative(counts: DistanceCounts, seed: int = 0) -> Curve:
 
 
 def curve_of(
-    run: Run, protocol: str, region: str, samples: tuple[tuple[str, str], ...]
-) -> tuple[Curve, DistanceCounts]:
-    """A run's curve, from memory where its scores are unchanged. Raises HarnessError where points are missing."""
-    return _curve(stamp(run), protocol, region, samples, run)
+    run: Run, protocol: str, region: str, samples: tuple[tuple[str, str], ...], group: str
+) -> tuple[Curve, int]:
+    """A run's curve and how many failed samples are in it, from memory where the run is unchanged.
+
+    Args:
+        run: on this machine, or a published entry, whose counts are not by subject: its curve has no band.
+        protocol: its name.
+        region: of the scan.
+        samples: (id, subject) of what to count.
+        group: the same samples as "condition value", ALL for every one.
+
+    Raises:
+        HarnessError: points are missing, or a file is damaged.
+    """
+    if run.local:
+        return _curve(stamp(run), protocol, region, samples, run)
+    return _published_curve(stamp(run), protocol, region, group, run)
 
 
 @streamlit.cache_data(max_entries=256, show_spinner="Counting distances")
 def _curve(
     stamp: str, protocol: str, region: str, samples: tuple[tuple[str, str], ...], _run: Run
-) -> tuple[Curve, DistanceCounts]:
+) -> tuple[Curve, int]:
     del stamp
     counts = count_distances(_run.folder, protocol, region, samples)
-    return cumulative(counts), counts
+    return cumulative(counts), counts.failed
+
+
+@streamlit.cache_data(max_entries=256, show_spinner=False)
+def _published_curve(stamp: str, protocol: str, region: str, group: str, _run: Run) -> tuple[Curve, int]:
+    del stamp
+    rows = [
+        row
+        for row in read_distances(_run.folder.path / "distances.parquet")
+        if (row.protocol, row.region) == (protocol, region)
+        and row.with_fallback
+        and (group == ALL or group in [f"{name} {value}" for name, value in row.condition.items()])
+    ]
+    if not rows:
+        raise HarnessError(f"the published entry has no counts of distances of {protocol}, {region}, {group}")
+    whole = together(rows)
+    below = np.concatenate([[0], np.cumsum(whole.counts)])[np.rint(EDGES / WIDTH_MM).astype(np.int64)]
+    return Curve(100 * below / max(whole.points, 1), None, None), whole.failed
+
+
+def regions_of(run: Run, protocol: str, samples: Sequence[str]) -> list[str]:
+    """Regions with distances per point, of the first sample that has some, or of a published entry."""
+    if not run.local:
+        rows = read_distances(run.folder.path / "distances.parquet")
+        return list(dict.fromkeys(row.region for row in rows if row.protocol == protocol))
+    found = (run.folder.measured_regions(sample, protocol) for sample in samples)
+    return next((regions for regions in found if regions), [])

@@ -18,8 +18,7 @@ def names_of(runs: Sequence[Run]) -> dict[str, str]:
 
 def options_of(run: Run) -> str:
     """The method's options that are set, e.g. "size=mini, track=auto"."""
-    options = run.manifest["method"]["options"].items()
-    return ", ".join(f"{name}={value}" for name, value in options if value not in (None, False))
+    return ", ".join(f"{name}={value}" for name, value in run.options.items())
 
 
 def plain(text: str) -> str:

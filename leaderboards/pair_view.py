@@ -53,15 +53,17 @@ def show_pair(
         scans.append(scan)
     pictures, scene = streamlit.columns([1, 4])
     with pictures:
+        here = next((run for run in runs if run.local), None)
         try:
-            show_pictures(cached_inspection(runs[0].identity, runs[0].folder).sample(sample_id))
+            if here is not None:
+                show_pictures(cached_inspection(here.identity, here.folder).sample(sample_id))
         except HarnessError as error:
             streamlit.info(f"The picture cannot be shown: {error}")
     with scene:
         if not any(surface is not None for surface in [*predictions, *scans]):
             streamlit.info(f"There is no mesh to show. {REMEDY.format(bench=runs[0].manifest['bench'])}")
             return
-        limit = colours_end(runs, protocol_id, column, unit) if any(scans) else LIMITS[4]
+        limit = colours_end(runs, protocol_id, column, unit) if any(scan is not None for scan in scans) else LIMITS[4]
         linked_chart(linked_figure(predictions, scans, names, limit, unit), key="linked")
         streamlit.caption(
             "Drag to turn all views together, scroll to zoom. Grey: not scored. Meshes are drawn coarser than they are "
@@ -74,6 +76,9 @@ def surfaces_of(
 ) -> tuple[Surface | None, Surface | None]:
     """The prediction and the scan with its errors; what is missing is said and None."""
     prediction = scan = None
+    if not run.local:
+        streamlit.info(f"{side} is a published entry, which holds scores but no meshes.")
+        return None, None
     try:
         failure = run.folder.score(sample_id)["protocols"][protocol]["failure"]
         if failure:

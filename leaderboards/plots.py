@@ -14,7 +14,7 @@ from harness.errors import HarnessError
 from harness.leaderboards.boards import Board, heading_of
 from harness.leaderboards.charts import INTERVALS, bar_figure, curve_figure, front_figure, line_figure
 from harness.leaderboards.choices import choose
-from harness.leaderboards.curves import curve_of
+from harness.leaderboards.curves import ALL, curve_of, regions_of
 from harness.leaderboards.fronts import TimedCondition, TimedRun, timed_conditions, timed_runs
 from harness.leaderboards.names import names_of, plain
 from harness.leaderboards.runs import Run
@@ -31,7 +31,6 @@ from harness.leaderboards.scores import (
 )
 from harness.run_folder import condition
 
-ALL = "all samples"
 ANGLES = {"yaw": "yaw of the view [degrees], positive to the subject's left", "pitch": "pitch of the view [degrees]"}
 ANGLE_REMEDY = (
     "This data set does not record the view's angle, so there is no error against it. FaceVerse's grid of views does: "
@@ -81,7 +80,7 @@ def show_curves(drawn: Drawn, runs: Sequence[Run]) -> None:
     """NoW's cumulative error curve, for one region and condition."""
     del runs
     protocol = drawn.board.key.protocol
-    regions = list(_regions(drawn))
+    regions = _regions(drawn)
     if not regions:
         streamlit.info("This protocol keeps no distances per scan point, so there is no cumulative curve.")
         return
@@ -94,12 +93,12 @@ def show_curves(drawn: Drawn, runs: Sequence[Run]) -> None:
         if not samples:
             continue
         try:
-            curve, counts = curve_of(run, protocol, region, samples)
+            curve, failures = curve_of(run, protocol, region, samples, group)
         except HarnessError as error:
             missing.append(f"{drawn.names[run.key]}: {error}")
             continue
         found[drawn.names[run.key]] = curve
-        failed += counts.failed
+        failed += failures
     if found:
         unit = str(drawn.runs[0].protocol(drawn.board.key.protocol_id)["unit"])
         streamlit.plotly_chart(curve_figure(found, drawn.by_name, unit), key="curve")
@@ -198,19 +197,16 @@ BY_COLUMN = {"condition", "bars"}
 """Figures of one column of the scores."""
 
 
-def _regions(drawn: Drawn) -> dict[str, None]:
-    """Regions with distances per point, of the first sample of each run that has some."""
+def _regions(drawn: Drawn) -> list[str]:
+    """Regions with distances per point in some run."""
     regions: dict[str, None] = {}
     for run in drawn.runs:
-        for sample in drawn.tables[run.key]["sample"].head(50):
-            try:
-                found = run.folder.measured_regions(str(sample), drawn.board.key.protocol)
-            except HarnessError:
-                continue
-            if found:
-                regions |= dict.fromkeys(found)
-                break
-    return regions
+        samples = [str(name) for name in drawn.tables[run.key]["sample"].unique()[:50]]
+        try:
+            regions |= dict.fromkeys(regions_of(run, drawn.board.key.protocol, samples))
+        except HarnessError:
+            continue  # said where its curve is missing
+    return list(regions)
 
 
 def _groups(tables: Iterable[pandas.DataFrame]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ from harness.run_folder import RunFolder
 DEPTH = 4  # folders below the runs folder in which a run may stand
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A complete run whose records agree with each other.
+    """A complete run whose records agree with each other: on this machine, published, or both.
 
     Attributes:
-        key: the folder's path below the runs folder; names the run in addresses.
-        folder: for predictions and per-point errors.
-        manifest, summary: as harness.runner writes them.
+        key: the folder's path below the folder of runs or of published entries; names the run in addresses.
+        folder: `scores.parquet`; of a run on this machine also predictions and per-point errors.
+        manifest, summary: as harness.runner writes them; a published manifest lacks LOCAL_FIELDS.
         date: when it was finished, else started; ISO 8601, UTC.
+        published: whether it is among the published entries.
     """
 
     key: str
@@ -34,6 +36,7 @@ class Run:
     manifest: dict[str, Any]
     summary: dict[str, Any]
     date: str
+    published: bool = False
 
     @property
     def method(self) -> str:
@@ -49,6 +52,46 @@ class Run:
     def kind(self) -> str:
         """What was measured on: "real" or "mirror"."""
         return str(self.summary["data"])
+
+    @property
+    def local(self) -> bool:
+        """Whether predictions and per-point errors are on this machine."""
+        return "samples" in self.manifest
+
+    @cached_property
+    def samples(self) -> tuple[str, ...]:
+        """Ids of all samples, in the benchmark's order. Raises HarnessError if an entry's table is damaged."""
+        return tuple(self.manifest["samples"] if self.local else dict.fromkeys(sample_table(self)["sample"]))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was chosen of the method; what is off or left open is not listed."""
+        chosen = self.manifest["method"]["options"].items()
+        return {name: value for name, value in chosen if value not in (None, False)}
+
+    @property
+    def variant(self) -> str:
+        """The method with its options: of runs that share it, the newest one counts."""
+        return f"{self.method} {json.dumps(self.options, sort_keys=True, default=str)}"
+
+    @property
+    def family(self) -> str:
+        """The kind of method."""
+        return str(self.manifest.get("family") or "other")
+
+    @property
+    def track(self) -> str:
+        """Who finds the face: the method's option of that name, else as its protocols say."""
+        protocols = (json.loads(p["canonical"]).get("track") for p in self.manifest["protocols"].values())
+        return str(self.options.get("track") or next(filter(None, protocols), "own"))
+
+    @property
+    def hardware(self) -> str:
+        """What the method ran on, e.g. "cpu: AMD EPYC"."""
+        environment = self.manifest["environment"]
+        on_cpu = str(self.manifest["device"]).startswith("cpu")
+        name = environment["cpu"] if on_cpu else environment["accelerator"] or environment["cpu"]
+        return f"{self.manifest['device']}: {name}"
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -76,16 +119,40 @@ class Unlisted:
 
 def find_runs(root: Path) -> tuple[list[Run], list[Unlisted]]:
     """Every run below `root`, newest first, and every folder that cannot be one, with the reason."""
-    runs: list[Run] = []
-    unlisted: list[Unlisted] = []
-    for path in _run_paths(root):
-        key = path.relative_to(root).as_posix()
-        found = read_run(path, key)
-        if isinstance(found, Run):
-            runs.append(found)
-        else:
-            unlisted.append(found)
-    return sorted(runs, key=lambda run: run.date, reverse=True), unlisted
+    found = [_known_run(path, path.relative_to(root).as_posix(), stamps(path)) for path in _run_paths(root)]
+    return sorted_out(found)
+
+
+def sorted_out(found: Sequence[Run | Unlisted]) -> tuple[list[Run], list[Unlisted]]:
+    """Runs, newest first, and what is none."""
+    runs = sorted((one for one in found if isinstance(one, Run)), key=lambda run: run.date, reverse=True)
+    return runs, [one for one in found if isinstance(one, Unlisted)]
+
+
+RECORDS = ("manifest.json", "summary.json", "finished.json")
+
+
+def stamps(path: Path, names: Sequence[str] = RECORDS) -> tuple[tuple[int, int] | None, ...]:
+    """Time of change and size of files in a folder, None for one that is not there: what is read once is kept."""
+    found: list[tuple[int, int] | None] = []
+    for name in names:
+        try:
+            state = os.stat(os.path.join(path, name))  # noqa: PTH116, PTH118  (thousands at each visit)
+            found.append((state.st_mtime_ns, state.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
+def _known_run(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
+    """A run as it was read before, unless its files have changed since; what is unfinished is looked at anew."""
+    return _read_complete(path, key, changed) if changed[1] is not None else read_run(path, key)
+
+
+@lru_cache(maxsize=8192)
+def _read_complete(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
+    del changed  # part of what the cache goes by
+    return read_run(path, key)
 
 
 def read_run(path: Path, key: str) -> Run | Unlisted:
@@ -109,14 +176,15 @@ def read_run(path: Path, key: str) -> Run | Unlisted:
 def sample_table(run: Run) -> pandas.DataFrame:
     """The run's `scores.parquet`: one row per sample, protocol and region. Raises HarnessError if it is damaged."""
     path = run.folder.path / "scores.parquet"
+    remedy = "delete summary.json and run again" if run.local else "fetch the published entry again"
     try:
         table = pandas.read_parquet(path)
     except Exception as error:  # pyarrow and the file system each raise their own
-        raise HarnessError(f"{path}: cannot be read ({error}); delete summary.json and run again") from error
+        raise HarnessError(f"{path}: cannot be read ({error}); {remedy}") from error
     if missing := TABLE_FIELDS - set(table.columns):
         raise HarnessError(f"{path}: lacks the columns {', '.join(sorted(missing))}")
     if table.empty:
-        raise HarnessError(f"{path}: holds no sample; delete summary.json and run again")
+        raise HarnessError(f"{path}: holds no sample; {remedy}")
     return table
 
 

@@ -8,7 +8,8 @@ import pandas
 import streamlit
 
 from harness.errors import HarnessError
-from harness.leaderboards.runs import TABLE_FIELDS, Run, sample_table
+from harness.leaderboards.runs import Run, sample_table
+from harness.publishing.records import TABLE_FIELDS
 from harness.run_folder import in_words
 from harness.statistics import filled, subject_interval
 
@@ -40,8 +41,9 @@ def checked(table: pandas.DataFrame, run: Run) -> pandas.DataFrame:
             fits = table[name].map(lambda entry: entry is None or isinstance(entry, (str, int, float))).all()
         if not fits:
             raise HarnessError(f"{path}: column {name} is not of the kind that a run writes; run again")
-    known = {name for name in run.manifest["samples"] if "/" not in name}
-    foreign = [name for name in table["sample"].unique() if name not in known]
+    names = table["sample"].unique()
+    listed = set(run.manifest["samples"]) if run.local else set(names)
+    foreign = [name for name in names if name not in listed or "/" in str(name) or "\\" in str(name)]
     if foreign:
         raise HarnessError(f"{path}: has sample {str(foreign[0])!r}, which the manifest does not list; run again")
     return table
@@ -53,7 +55,7 @@ def stamp(run: Run) -> str:
     try:
         return f"{path} {path.stat().st_mtime_ns}"
     except OSError as error:
-        raise HarnessError(f"{path}: cannot be read ({error.strerror}); delete summary.json and run again") from None
+        raise HarnessError(f"{path}: cannot be read ({error.strerror}); run again") from None
 
 
 def columns_of(table: pandas.DataFrame, protocol_id: str) -> list[str]:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from urllib.parse import urlencode
 
-from harness.leaderboards.boards import Board, Cell, Line, format_value
+from harness.leaderboards.boards import Board
 from harness.leaderboards.runs import Unlisted
 
 MIRROR_BANNER = "Synthetic stand-in, not comparable with published numbers"
-SORTED = ' <span title="methods are sorted by this column">▲</span>'
 KINDS = {"real": ("REAL", "measured on the real data set"), "mirror": ("MIRROR", MIRROR_BANNER)}
 
 STYLE = """
@@ -24,6 +23,19 @@ STYLE = """
 .board thead th.group {text-align: center; border-bottom: 1px solid rgba(128,128,128,.25);}
 .board .number {text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;}
 .board .best {font-weight: 700;}
+.board .tied {background: rgba(64,132,214,.13);}
+.board .equals {opacity: .75; padding-left: .2rem; position: absolute;}
+.board .date {white-space: nowrap;}
+.board thead a {text-decoration: none;}
+.board thead a:hover {text-decoration: underline;}
+.board th.first, .board td.first {position: sticky; left: 0; z-index: 1; min-width: 12rem; max-width: 18rem;
+  background: var(--ground, Canvas);}
+.board .short {max-width: 17rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
+.overview {max-height: 21rem; overflow-y: auto;}
+.overview .board {font-size: .9rem;}
+.overview .board td, .overview .board th {padding: .3rem .7rem;}
+.overview .chosen {background: rgba(128,128,128,.14);}
+.none {opacity: .75; font-size: .9rem;}
 .board .small, .small {font-size: .8rem; opacity: .7; font-weight: 400;}
 .board tbody tr:hover {background: rgba(128,128,128,.09);}
 .board a {color: inherit; text-decoration: underline; text-decoration-color: rgba(128,128,128,.6);
@@ -61,6 +73,13 @@ def badge(kind: str) -> str:
     return f'<span class="badge {kind}" title="{escape(title)}">{text}</span>'
 
 
+def published_badge(published: bool) -> str:
+    """Whether a run is among the published entries."""
+    if published:
+        return '<span class="badge plain" title="an immutable entry of the results">published</span>'
+    return '<span class="badge plain" title="a run on this machine only">local</span>'
+
+
 def banner(kind: str, label: str | None = None) -> str:
     """The sentence that stands over everything measured on a mirror, the run's own `label` if any; empty for real."""
     words = escape(label or MIRROR_BANNER)
@@ -77,67 +96,6 @@ def board_title(board: Board) -> str:
         f'<span class="small">data version {escape(key.version)} · all values in {escape(key.unit)}, '
         "lower is better</span></div>"
     )
-
-
-def board_html(board: Board) -> str:
-    """The table of a board: headings by condition and region, one row per run."""
-    body = "".join(_line(line, board) for line in board.lines)
-    return f'<div class="scroll"><table class="board">{_head(board)}<tbody>{body}</tbody></table></div>'
-
-
-def _head(board: Board) -> str:
-    pairs = [_split(column) for column in board.columns]
-    conditions = list(dict.fromkeys(condition for _, condition in pairs))
-    groups = "".join(
-        f'<th class="group" colspan="{sum(c == condition for _, c in pairs)}">{escape(condition)}</th>'
-        for condition in conditions
-    )
-    regions = "".join(
-        f'<th class="number">{escape(region)} [{escape(board.key.unit)}]{SORTED if i == 0 else ""}</th>'
-        for i, (region, _) in enumerate(pairs)
-    )
-    others = [
-        ("coverage", "number", "samples that the method answered / all samples"),
-        ("device", "", "what the method ran on"),
-        ("date", "", "when the run was finished (UTC)"),
-        ("run", "", "digest of all that may change a number; opens the run"),
-    ]
-    tail = "".join(f'<th rowspan="2" class="{kind}" title="{title}">{name}</th>' for name, kind, title in others)
-    return f'<thead><tr><th rowspan="2">method</th>{groups}{tail}</tr><tr>{regions}</tr></thead>'
-
-
-def _line(line: Line, board: Board) -> str:
-    run = line.run
-    evaluated, expected = line.coverage
-    environment = run.manifest["environment"]
-    device = f"{run.manifest['device']}: {environment.get('accelerator') or environment.get('cpu')}"
-    link = escape(address(run.key))
-    chosen = run.manifest["method"]["options"].items()
-    options = ", ".join(f"{name}={value}" for name, value in chosen if value not in (None, False))
-    notes = "".join(f'<div class="small">{escape(note)}</div>' for note in (run.manifest["paper"], options) if note)
-    cells = "".join(_cell(line.cells.get(column)) for column in board.columns)
-    short = '<span class="badge failed">incomplete</span>' if evaluated < expected else ""
-    return (
-        f'<tr class="{"" if line.newest else "older"}">'
-        f'<td><a href="{link}" target="_self">{escape(run.method)}</a>{notes}</td>{cells}'
-        f'<td class="number">{short}{evaluated}/{expected}</td>'
-        f'<td title="{escape(device)}">{escape(run.manifest["device"])}</td>'
-        f'<td style="white-space:nowrap" title="{escape(run.date)}">{escape(run.date[:10])}</td>'
-        f'<td><a href="{link}" target="_self"><code>{escape(run.identity[:8])}</code></a></td></tr>'
-    )
-
-
-def _cell(cell: Cell | None) -> str:
-    if cell is None:
-        return '<td class="number" title="the run has no such samples">–</td>'
-    title = f"{cell.evaluated} of {cell.expected} samples answered"
-    if cell.deviation is not None:
-        title += f"; standard deviation between subjects {cell.deviation:.2f}"
-    text = f'<span class="{"best" if cell.best else ""}">{format_value(cell.value)}</span>'
-    if cell.evaluated < cell.expected:
-        dropping = "none worked" if cell.dropping is None else f"{cell.dropping:.2f} without failures"
-        text += f'<div class="small">{dropping}</div>'
-    return f'<td class="number" title="{escape(title)}">{text}</td>'
 
 
 def failure_note(board: Board) -> str:
@@ -166,8 +124,3 @@ def unlisted_html(entries: Sequence[Unlisted]) -> str:
     )
     head = "<thead><tr><th>folder</th><th>state</th><th>why</th></tr></thead>"
     return f'<div class="scroll"><table class="board">{head}<tbody>{rows}</tbody></table></div>'
-
-
-def _split(column: str) -> tuple[str, str]:
-    region, _, condition = column.partition(" · ")
-    return region, condition

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pandas
@@ -17,7 +18,7 @@ from harness.leaderboards.comparison import (
     verdict,
     why_not_comparable,
 )
-from harness.leaderboards.names import names_of, options_of
+from harness.leaderboards.names import names_of, options_of, plain
 from harness.leaderboards.pair_figures import scatter_figure
 from harness.leaderboards.pair_view import show_pair
 from harness.leaderboards.runs import Run
@@ -37,7 +38,7 @@ def show_compare(shelf: Shelf) -> None:
     if len(shelf.runs) < 2:
         streamlit.info(EMPTY.format(root=shelf.root, count=counted(len(shelf.runs), "run")))
         return
-    pair = choose_pair(shelf.runs)
+    pair = choose_pair(shelf)
     if pair is None:
         return
     first, second = pair
@@ -49,33 +50,42 @@ def show_compare(shelf: Shelf) -> None:
         streamlit.error(str(error))
 
 
-def choose_pair(runs: Sequence[Run]) -> tuple[Run, Run] | None:
+def choose_pair(shelf: Shelf) -> tuple[Run, Run] | None:
     """Runs A and B; None, with the reason, where those of the address cannot be compared."""
-    by_key = {run.key: run for run in sorted(runs, key=_order)}
-    words = {key: _title(run) for key, run in by_key.items()}
-    unknown = [key for name in "ab" if (key := streamlit.query_params.get(name)) and key not in by_key]
-    for key in unknown:
-        streamlit.warning(f"{key}: there is no such run; another one is shown.")
+    runs = sorted(shelf.runs, key=_order)
+    asked = {name: asked_run(shelf, name) for name in "ab"}
+    words = {run.key: _title(run) for run in runs}
+    kinds = Counter(kind for run in runs for kind in _kinds(run))
+    paired = [run.key for run in runs if any(kinds[kind] > 1 for kind in _kinds(run))]
     left, right = streamlit.columns(2)
-    start = [key for key, run in by_key.items() if _partners(run, runs)]
-    asked = streamlit.query_params.get("a")
-    options = list(by_key) if asked in by_key else [*start, *(key for key in by_key if key not in start)]
-    first = by_key[choose("A", options, "a", left.container(), words=words, few=1)]
-    partners = [run.key for run in _partners(first, runs)]
-    other = streamlit.query_params.get("b")
-    if other in by_key and other != first.key and other not in partners:
-        show_refusal(first, by_key[other])
+    options = list(words) if asked["a"] else paired or list(words)
+    first = next(run for run in runs if run.key == choose("A", options, "a", left.container(), words=words, few=0))
+    partners = {run.key: run for run in _partners(first, runs)}
+    other = asked["b"]
+    if other is not None and other.key != first.key and other.key not in partners:
+        show_refusal(first, other)
     if not partners:
         right.info(f"No other run can be compared with {words[first.key]}.")
         return None
-    return first, by_key[choose("B", partners, "b", right.container(), words=words, few=0)]
+    return first, partners[choose("B", list(partners), "b", right.container(), words=words, few=0)]
+
+
+def asked_run(shelf: Shelf, name: str) -> Run | None:
+    """The run that the address names, under the key that it has now; None, with a message, where there is none."""
+    key = streamlit.query_params.get(name)
+    run = shelf.run(key) if key else None
+    if run is not None:
+        streamlit.query_params[name] = run.key
+    elif key:
+        streamlit.warning(f"{plain(key)}: there is no such run; another one is shown.")
+    return run
 
 
 def show_refusal(first: Run, second: Run) -> None:
     """Why the runs of the address are not compared, and how their protocols differ."""
     names = names_of([first, second])
     streamlit.warning(
-        f"{names[first.key]} and {names[second.key]} cannot be compared. {why_not_comparable(first, second)} "
+        f"{plain(names[first.key])} and {plain(names[second.key])} cannot be compared. {why_not_comparable(first, second)} "
         "Another B is shown."
     )
     show_protocol_differences(first, second)
@@ -195,6 +205,12 @@ def _partners(run: Run, runs: Sequence[Run]) -> list[Run]:
     """Runs that can be compared with one: other methods first."""
     others = [other for other in runs if other.key != run.key and why_not_comparable(run, other) is None]
     return sorted(others, key=lambda other: (other.method == run.method, _order(other)))
+
+
+def _kinds(run: Run) -> set[tuple[str, str, str, str]]:
+    """Runs that have one of these in common can be compared."""
+    what = (str(run.manifest["bench"]), run.kind, str(run.manifest["data"]["version"]))
+    return {(*what, str(protocol["id"])) for protocol in run.manifest["protocols"].values()}
 
 
 def _order(run: Run) -> tuple[str, str, str]:

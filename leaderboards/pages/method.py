@@ -14,7 +14,7 @@ from harness.leaderboards.links import link
 from harness.leaderboards.names import plain
 from harness.leaderboards.runs import Run
 from harness.leaderboards.shelf import Shelf, open_shelf
-from harness.leaderboards.tables import badge, banner, facts_html
+from harness.leaderboards.tables import badge, banner, facts_html, published_badge
 from harness.run_folder import condition, in_words
 
 EMPTY = "No finished run in `{root}` yet; the boards say how to make one."
@@ -73,7 +73,7 @@ def _row(run: Run, protocol: str, protocol_id: str) -> str:
         coverage,
         escape(str(run.manifest["device"])),
         escape(run.date[:10]),
-        link(run.identity[:8], "run", run=run.key),
+        link(run.identity[:8], "run", run=run.key) + f" {published_badge(run.published)}",
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 

@@ -10,6 +10,7 @@ from harness.errors import HarnessError
 from harness.leaderboards.boards import Board, make_boards
 from harness.leaderboards.choices import choose, choose_several
 from harness.leaderboards.plots import BY_COLUMN, PLOTS, Drawn, names_and_places
+from harness.leaderboards.runs import Run
 from harness.leaderboards.scores import columns_of, counted, scores_of, unit_of
 from harness.leaderboards.shelf import Shelf, open_shelf
 from harness.leaderboards.tables import banner, board_title
@@ -21,11 +22,13 @@ EMPTY = "No finished run in `{root}` yet; the boards say how to make one."
 def show_plots(shelf: Shelf) -> None:
     """Draws the figure that the address asks for."""
     streamlit.title("Plots")
-    boards = make_boards(shelf.runs)
-    if not boards:
+    if not shelf.runs:
         streamlit.info(EMPTY.format(root=shelf.root))
         return
-    board = choose_board(boards)
+    board = choose_board(shelf.runs)
+    if board is None:
+        streamlit.info("There is no number of this benchmark yet.")
+        return
     streamlit.html(banner(board.key.kind, board.lines[0].run.summary.get("data_label")) + board_title(board))
     name = choose("Plot", list(PLOTS), "plot", words={key: title for key, (title, _) in PLOTS.items()})
     drawn = choose_drawn(board, name in BY_COLUMN)
@@ -34,13 +37,15 @@ def show_plots(shelf: Shelf) -> None:
         streamlit.caption(board.meaning)
 
 
-def choose_board(boards: Sequence[Board]) -> Board:
-    """One board by benchmark, kind of data, protocol and, where these leave several, samples."""
+def choose_board(runs: Sequence[Run]) -> Board | None:
+    """One board by benchmark, kind of data, protocol and, where these leave several, unit and samples."""
     places = streamlit.columns([2, 1, 2])
-    bench = choose("Benchmark", _distinct(b.key.bench for b in boards), "bench", places[0].container())
-    boards = [b for b in boards if b.key.bench == bench]
-    kind = choose("Data", _distinct(b.key.kind for b in boards), "data", places[1].container())
-    boards = [b for b in boards if b.key.kind == kind]
+    bench = choose("Benchmark", sorted({r.manifest["bench"] for r in runs}), "bench", places[0].container())
+    runs = [r for r in runs if r.manifest["bench"] == bench]
+    kind = choose("Data", sorted({r.kind for r in runs}, reverse=True), "data", places[1].container())
+    boards = make_boards([r for r in runs if r.kind == kind])
+    if not boards:
+        return None
     titles = {b.key.protocol_id: f"{b.key.protocol} {b.key.protocol_id}" for b in boards}
     protocol = choose("Protocol", list(titles), "protocol", places[2].container(), words=titles, few=3)
     boards = [b for b in boards if b.key.protocol_id == protocol]
@@ -82,7 +87,7 @@ def choose_drawn(board: Board, by_column: bool) -> Drawn | None:
 
 def _samples_in_words(board: Board) -> str:
     run = board.lines[0].run
-    return f"{counted(len(run.manifest['samples']), 'sample')}, data version {board.key.version}, as {run.key}"
+    return f"{counted(len(run.samples), 'sample')}, data version {board.key.version}, as {run.key}"
 
 
 def _distinct(words: Iterable[str]) -> list[str]:

@@ -18,16 +18,20 @@ from harness.leaderboards.runs import Run
 from harness.leaderboards.sample_view import show_sample
 from harness.leaderboards.scores import columns_of, counted, scores_of, unit_of
 from harness.leaderboards.shelf import Shelf, open_shelf
-from harness.leaderboards.tables import badge, banner, facts_html
+from harness.leaderboards.tables import badge, banner, facts_html, published_badge
 from harness.run_folder import condition, in_words
 
 MOST_FAILURES = 50  # of one reason that are listed
+NOT_HERE = (
+    "A published entry holds scores, but no pictures, scans or meshes: to see these, run the method on this machine "
+    "with the options above."
+)
 
 
 def show_page(shelf: Shelf) -> None:
     """Draws the page of the run that the address names, or says why there is none."""
     key = streamlit.query_params.get("run", "")
-    run = next((run for run in shelf.runs if run.key == key), None)
+    run = shelf.run(key)
     if not key:
         streamlit.info("Choose a run on the boards.")
         return
@@ -36,7 +40,7 @@ def show_page(shelf: Shelf) -> None:
         streamlit.error(f"{key}: {reason}")
         return
     streamlit.title(f"{plain(run.method)} on {plain(str(run.manifest['bench']))}")
-    data = badge(run.kind) + banner(run.kind, run.summary.get("data_label"))
+    data = badge(run.kind) + published_badge(run.published) + banner(run.kind, run.summary.get("data_label"))
     further = f"{link('The method and its other runs', 'method', method=run.method)} · "
     further += link("Compare with another run", "compare", a=run.key)
     facts = f"run {escape(run.identity)} · {escape(run.date[:10])} · {further}"
@@ -74,7 +78,10 @@ def show_scores(run: Run, table: pandas.DataFrame) -> None:
         show_table(of_protocol, units)
     streamlit.subheader("One sample", divider="gray")
     choose("Sample", samples, "sample", few=0)
-    show_sample(run, sample, protocols[protocol_id], column, units[column])
+    if run.local:
+        show_sample(run, sample, protocols[protocol_id], column, units[column])
+    else:
+        streamlit.info(NOT_HERE)
 
 
 def show_averages(run: Run, protocol_id: str, column: str, unit: str) -> None:

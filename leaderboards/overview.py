@@ -1,0 +1,57 @@
+"""The table that the leaderboard opens with: which benchmarks there are, and what has been measured on which data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from urllib.parse import urlencode
+
+from harness.leaderboards.benchmarks import KnownBench
+from harness.leaderboards.runs import Run
+from harness.leaderboards.tables import badge
+
+
+def bench_names(runs: Sequence[Run], known: Mapping[str, KnownBench]) -> list[str]:
+    """Benchmarks with results first, then the others, each in alphabetical order."""
+    measured = sorted({str(run.manifest["bench"]) for run in runs})
+    return [*measured, *(name for name in sorted(known) if name not in measured)]
+
+
+def overview_html(runs: Sequence[Run], known: Mapping[str, KnownBench], chosen: str) -> str:
+    """One row per benchmark: what it measures, access to its data, and how many methods were measured."""
+    methods: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        methods.setdefault((str(run.manifest["bench"]), run.kind), set()).add(run.method)
+    rows = "".join(_row(name, known.get(name), methods, name == chosen) for name in bench_names(runs, known))
+    head = "".join(f"<th>{name}</th>" for name in ("benchmark", "what is measured", "data", "real data", "mirror"))
+    return (
+        '<div class="scroll overview"><table class="board"><thead><tr>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _row(name: str, bench: KnownBench | None, methods: Mapping[tuple[str, str], set[str]], chosen: bool) -> str:
+    counts = [
+        _count("real", len(methods.get((name, "real"), ()))),
+        _count("mirror", len(methods.get((name, "mirror"), ()))),
+    ]
+    real = counts[0] or f'<span class="none">{missing_html(bench)}</span>'
+    mirror = counts[1] or '<span class="none">not measured</span>'
+    link = f'<a href="boards?{escape(urlencode({"bench": name}))}" target="_self">{escape(name)}</a>'
+    access = bench.access.value if bench else "unknown"
+    about = escape(bench.about) if bench else "not among this version's benchmarks"
+    mark = ' class="chosen"' if chosen else ""
+    return f"<tr{mark}><td>{link}</td><td>{about}</td><td>{access}</td><td>{real}</td><td>{mirror}</td></tr>"
+
+
+def _count(kind: str, methods: int) -> str:
+    return f"{badge(kind)}{methods} method{'' if methods == 1 else 's'}" if methods else ""
+
+
+def missing_html(bench: KnownBench | None) -> str:
+    """Why there are no results on real data, and where the data is had."""
+    if bench is None:
+        return "not measured"
+    place = f' · <a href="{escape(bench.place)}" target="_blank" rel="noopener">ask here</a>' if bench.place else ""
+    hint = f' <span title="{escape(bench.hint)}">{escape(bench.hint)}</span>' if bench.hint else ""
+    return f"not measured: {escape(bench.needs)}{place}{hint}"
