@@ -127,11 +127,11 @@ def _leaderboard(arguments: list[str]) -> None:
         from streamlit.web import cli as streamlit
     except ImportError:
         raise HarnessError('Streamlit is not installed: pip install "face-recon-harness[leaderboard]"') from None
-    app = Path(__file__).parent / "leaderboards" / "app.py"
+    app = Path(__file__).parent / "leaderboards" / "app" / "main.py"
     if not app.exists():  # an editable installation maps the folder elsewhere
         import harness.leaderboards
 
-        app = Path(harness.leaderboards.__file__).parent / "app.py"
+        app = Path(harness.leaderboards.__file__).parent / "app" / "main.py"
     sys.argv = [
         "streamlit", "run", str(app), f"--server.port={options.port}", "--server.address=localhost",
         f"--server.headless={str(options.headless).lower()}", "--server.showEmailPrompt=false",

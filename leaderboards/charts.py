@@ -40,7 +40,7 @@ def curve_figure(curves: Mapping[str, Curve], places: Mapping[str, int], unit: s
                 line={"width": 0},
                 hoverinfo="skip",
                 showlegend=False,
-                legendgroup=name,
+                legendgroup=escape(name),
                 name=f"{escape(name)}, interval",
             )
         figure.add_scatter(
@@ -49,7 +49,7 @@ def curve_figure(curves: Mapping[str, Curve], places: Mapping[str, int], unit: s
             mode="lines",
             line={"color": colour, "dash": dash, "width": 2},
             name=escape(name),
-            legendgroup=name,
+            legendgroup=escape(name),
             hovertemplate=f"%{{y:.1f}} % below %{{x:.2f}} {escape(unit)}",
         )
     reach = max((curve.at(99.0) for curve in curves.values()), default=1.0)

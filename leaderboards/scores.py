@@ -32,13 +32,14 @@ def checked(table: pandas.DataFrame, run: Run) -> pandas.DataFrame:
         HarnessError: a column is of another kind, or a sample is not of the run or no name of a file.
     """
     path = run.folder.path / "scores.parquet"
+    coded = [name for name in table.columns if isinstance(table[name].dtype, pandas.CategoricalDtype)]
+    table = table.astype(dict.fromkeys(coded, object))
     for name in table.columns:
         if name in ("value", "fallback"):
-            fits = pandas.api.types.is_numeric_dtype(table[name]) or table[name].isna().all()
-        elif name in TABLE_FIELDS:
-            fits = table[name].map(lambda entry: entry is None or isinstance(entry, (str, float))).all()
+            fits = pandas.api.types.is_numeric_dtype(table[name]) or bool(table[name].isna().all())
         else:
-            fits = table[name].map(lambda entry: entry is None or isinstance(entry, (str, int, float))).all()
+            kinds = (str, float) if name in TABLE_FIELDS else (str, float, int)
+            fits = all(entry is None or isinstance(entry, kinds) for entry in table[name].tolist())
         if not fits:
             raise HarnessError(f"{path}: column {name} is not of the kind that a run writes; run again")
     names = table["sample"].unique()

@@ -24,7 +24,7 @@ from harness.leaderboards.pair_view import show_pair
 from harness.leaderboards.runs import Run
 from harness.leaderboards.scores import columns_of, conditions_of, counted, scores_of, unit_of
 from harness.leaderboards.shelf import Shelf, open_shelf
-from harness.leaderboards.tables import banner
+from harness.leaderboards.tables import badge, banner
 
 ALL = "all samples"
 EMPTY = (
@@ -42,7 +42,7 @@ def show_compare(shelf: Shelf) -> None:
     if pair is None:
         return
     first, second = pair
-    streamlit.html(banner(first.kind, first.summary.get("data_label")))
+    streamlit.html(badge(first.kind) + banner(first.kind, first.summary.get("data_label")))
     show_protocol_differences(first, second)
     try:
         show_scores(first, second, scores_of(first), scores_of(second))
@@ -59,7 +59,8 @@ def choose_pair(shelf: Shelf) -> tuple[Run, Run] | None:
     paired = [run.key for run in runs if any(kinds[kind] > 1 for kind in _kinds(run))]
     left, right = streamlit.columns(2)
     options = list(words) if asked["a"] else paired or list(words)
-    first = next(run for run in runs if run.key == choose("A", options, "a", left.container(), words=words, few=0))
+    by_key = {run.key: run for run in runs}
+    first = by_key[choose("A", options, "a", left.container(), words=words, few=0)]
     partners = {run.key: run for run in _partners(first, runs)}
     other = asked["b"]
     if other is not None and other.key != first.key and other.key not in partners:
@@ -84,10 +85,8 @@ def asked_run(shelf: Shelf, name: str) -> Run | None:
 def show_refusal(first: Run, second: Run) -> None:
     """Why the runs of the address are not compared, and how their protocols differ."""
     names = names_of([first, second])
-    streamlit.warning(
-        f"{plain(names[first.key])} and {plain(names[second.key])} cannot be compared. {why_not_comparable(first, second)} "
-        "Another B is shown."
-    )
+    both = f"{plain(names[first.key])} and {plain(names[second.key])} cannot be compared."
+    streamlit.warning(f"{both} {why_not_comparable(first, second)} Another B is shown.")
     show_protocol_differences(first, second)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import pandas
 import streamlit
@@ -21,6 +22,7 @@ from harness.leaderboards.shelf import Shelf, open_shelf
 from harness.leaderboards.tables import badge, banner, facts_html, published_badge
 from harness.run_folder import condition, in_words
 
+MOST_METRICS = 5  # that stand beside each other
 MOST_FAILURES = 50  # of one reason that are listed
 NOT_HERE = (
     "A published entry holds scores, but no pictures, scans or meshes: to see these, run the method on this machine "
@@ -87,6 +89,9 @@ def show_scores(run: Run, table: pandas.DataFrame) -> None:
 def show_averages(run: Run, protocol_id: str, column: str, unit: str) -> None:
     """The run's numbers on the board, for one column."""
     rows = [row for row in run.rows if row["protocol_id"] == protocol_id and row["column"] == column]
+    if len(rows) > MOST_METRICS:
+        streamlit.dataframe(averages_table(rows, unit), hide_index=True, height=min(38 + 35 * len(rows), 320))
+        return
     for place, row in zip(streamlit.columns(max(4, len(rows))), rows, strict=False):
         value = "not computed" if row["value"] is None else f"{row['value']:.2f} {unit}"
         failed = row["expected"] - row["evaluated"]
@@ -97,6 +102,24 @@ def show_averages(run: Run, protocol_id: str, column: str, unit: str) -> None:
             note += "" if rest is None else f"; {rest:.2f} {unit} without them, as official programs print"
         place.metric(f"{column}, {in_words(condition(row))}".rstrip(", "), value)
         place.caption(note)
+
+
+def averages_table(rows: Sequence[Mapping[str, Any]], unit: str) -> pandas.DataFrame:
+    """One line per condition: the value, the value without failed samples, and how many samples worked."""
+    values = {
+        name: [None if row[key] is None else round(row[key], 3) for row in rows]
+        for name, key in ((f"value [{unit}]", "value"), (f"without failures [{unit}]", "value_dropping_failures"))
+    }
+    lines = pandas.DataFrame(
+        {
+            "condition": [in_words(condition(row)) for row in rows],
+            **values,
+            "samples that worked": [f"{row['evaluated']}/{row['expected']}" for row in rows],
+        }
+    )
+    if all(row["evaluated"] == row["expected"] for row in rows):
+        return lines.drop(columns=f"without failures [{unit}]")
+    return lines
 
 
 def show_failures(run: Run, rows: pandas.DataFrame, protocol_id: str, column: str) -> None:

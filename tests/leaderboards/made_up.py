@@ -120,7 +120,11 @@ def write_entry(
         **{"schema": 1, "identity": identity, "bench": bench, "data": data, "data_digest": f"data of {bench}"},
         "method": {"name": name, "adapter": f"x:{name}", "options": {"size": "mini", "track": "own"}},
         **{"method_digests": {}, "access": "open", "device": "cpu", "seed": 0, "batch_size": 1, "timeout_s": None},
-        **{"family": FAMILIES[method % len(FAMILIES)], "paper": f"Author {method} et al., A method, 2026", "config": {}},
+        **{
+            "family": FAMILIES[method % len(FAMILIES)],
+            "paper": f"Author {method} et al., A method, 2026",
+            "config": {},
+        },
         "protocols": {protocol["name"]: {"id": protocol["id"], "canonical": protocol["canonical"]}},
         **{"environment": environment, "started": f"2026-01-{1 + method % 28:02d}T00:00:00+00:00"},
     }

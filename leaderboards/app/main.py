@@ -6,7 +6,7 @@ import streamlit
 
 from harness.leaderboards.tables import STYLE
 
-PAGES = Path(__file__).parent / "pages"
+PAGES = Path(__file__).parents[1] / "pages"
 # every page by its address; the first one opens. No docstring: Streamlit would print it
 TITLES = {"boards": "Boards", "plots": "Plots", "compare": "Compare", "method": "Methods", "run": "Run"}
 
