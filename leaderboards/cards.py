@@ -52,7 +52,7 @@ def card_of(run: Run) -> dict[str, str]:
         "Paper": str(run.manifest["paper"] or "none"),
         "Family": str(run.manifest.get("family") or NOT_STATED),
         "Adapter": str(run.manifest["method"]["adapter"]),
-        "Licences": " ".join(licences) or NOT_STATED,
+        "Licences": " ".join(licences).replace("`", "") or NOT_STATED,
         "Options of the newest run": options_of(run) or "none",
         "Checkpoint or weights": weights_of(run),
         "Trained on": training_of(run),

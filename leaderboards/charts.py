@@ -30,19 +30,20 @@ def curve_figure(curves: Mapping[str, Curve], places: Mapping[str, int], unit: s
     """Percent of scan points closer than x, for each method (name -> curve), with bands where there are intervals."""
     figure = go.Figure()
     for name, curve in curves.items():
-        colour, dash = style(places[name])
         if curve.low is not None and curve.high is not None:
             figure.add_scatter(
                 x=np.concatenate([EDGES, EDGES[::-1]]),
                 y=np.concatenate([curve.high, curve.low[::-1]]),
                 fill="toself",
-                fillcolor=_faint(colour),
+                fillcolor=_faint(style(places[name])[0]),
                 line={"width": 0},
                 hoverinfo="skip",
                 showlegend=False,
                 legendgroup=escape(name),
                 name=f"{escape(name)}, interval",
             )
+    for name, curve in curves.items():  # after all bands, which would cover them
+        colour, dash = style(places[name])
         figure.add_scatter(
             x=EDGES,
             y=curve.percent,
@@ -100,7 +101,7 @@ def bar_figure(
         figure.add_bar(
             x=[escape(group) for group, _ in shown],
             y=[spread.value for _, spread in shown],
-            error_y=_error_bars([spread for _, spread in shown]),
+            error_y={**_error_bars([spread for _, spread in shown]), "color": GREY},
             marker={"color": colour, "pattern": {"shape": "" if dash == "solid" else "/"}},
             name=escape(name),
             customdata=[escape(spread.in_words(unit)) for _, spread in shown],
@@ -176,7 +177,7 @@ def _error_bars(groups: Sequence[Spread]) -> dict[str, Any]:
 
 def _faint(colour: str) -> str:
     red, green, blue = hex_to_rgb(colour)
-    return f"rgba({red},{green},{blue},0.16)"
+    return f"rgba({red},{green},{blue},0.09)"
 
 
 def _finished(figure: go.Figure, **layout: Any) -> go.Figure:

@@ -117,9 +117,9 @@ def show_conditions(drawn: Drawn, runs: Sequence[Run]) -> None:
         streamlit.info(ANGLE_REMEDY)
     if not names:
         return
-    name = choose("Against", names, "against", words=lambda n: {"views": "number of views"}.get(n, n))
+    name = choose("Against", names, "against", words=_called)
     lines = {drawn.names[run.key]: _spreads(drawn, run, name) for run in drawn.runs if name in drawn.tables[run.key]}
-    axis = ANGLES.get(name, "number of views" if name == "views" else name)
+    axis = ANGLES.get(name, _called(name))
     figure = line_figure(lines, drawn.by_name, axis, drawn.column, drawn.unit)
     if name == "views":
         figure.update_xaxes(dtick=1)
@@ -135,8 +135,8 @@ def show_bars(drawn: Drawn, runs: Sequence[Run]) -> None:
             continue
         groups = {drawn.names[r.key]: _spreads(drawn, r, name) for r in drawn.runs if name in drawn.tables[r.key]}
         bars = {method: [(str(value), spread) for value, spread in found] for method, found in groups.items()}
-        streamlit.markdown(f"**By {plain(name)}**")
-        figure = bar_figure(bars, drawn.by_name, name, drawn.column, drawn.unit)
+        streamlit.markdown(f"**By {plain(_called(name))}**")
+        figure = bar_figure(bars, drawn.by_name, _called(name), drawn.column, drawn.unit)
         streamlit.plotly_chart(figure, key=f"bars {name}")
     protocol_id = drawn.board.key.protocol_id
     columns = dict.fromkeys(
@@ -232,6 +232,11 @@ def _samples(table: pandas.DataFrame, protocol_id: str, group: str) -> tuple[tup
 
 def _conditions(drawn: Drawn) -> list[str]:
     return list(dict.fromkeys(name for table in drawn.tables.values() for name in conditions_of(table)))
+
+
+def _called(name: str) -> str:
+    """A condition's name for a reader."""
+    return "number of views" if name == "views" else name
 
 
 def _is_number(drawn: Drawn, name: str) -> bool:

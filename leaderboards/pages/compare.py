@@ -175,10 +175,10 @@ def show_differences(pairs: pandas.DataFrame, names: tuple[str, str], unit: str,
 def table_of(pairs: pandas.DataFrame, unit: str) -> pandas.DataFrame:
     """The pairs as a reader sees them; columns without content are left out."""
     lines = pandas.DataFrame({
-        "sample": pairs["sample"],
         f"A − B [{unit}]": pairs["difference"].round(3),
         f"A [{unit}]": pairs["a"].round(3),
         f"B [{unit}]": pairs["b"].round(3),
+        "sample": pairs["sample"],
         "condition": pairs["group"],
         "A failed": pairs["failure_a"].fillna(""),
         "B failed": pairs["failure_b"].fillna(""),

@@ -30,9 +30,10 @@ def show_method(shelf: Shelf) -> None:
         return
     if asked and asked not in names:
         streamlit.warning(f"{asked}: no finished run of such a method; another one is shown.")
+    title = streamlit.empty()
     name = choose("Method", names, "method", words=plain, few=9)
     runs = [run for run in shelf.runs if run.method == name]
-    streamlit.title(plain(name))
+    title.title(plain(name))
     streamlit.html(facts_html({**card_of(runs[0]), "Hardware of its runs": hardware_of(runs)}))
     readme = readme_of(runs[0])
     if readme:
