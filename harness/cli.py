@@ -30,7 +30,8 @@ python -m harness COMMAND [...]
   list         the methods and benchmarks there are
   publish      add finished runs to the results:    publish runs/h3ds-mirror/glvd-1a2b3c4d
   verify       check published results:             verify leaderboards/results
-  leaderboard  the runs in a browser
+  leaderboard  published results and your runs in a browser
+  report       the same tables as files:            report --out DIR
 
 `COMMAND --help` says more.
 """
@@ -120,6 +121,7 @@ def _list(arguments: list[str]) -> None:
 def _leaderboard(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="harness leaderboard", description="The runs in a browser")
     parser.add_argument("--runs", default="runs", help="folder of all runs")
+    parser.add_argument("--results", help="folder of published entries (default: the package's)")
     parser.add_argument("--port", type=int, default=8501)
     parser.add_argument("--headless", action="store_true", help="do not open a browser")
     options = parser.parse_args(arguments)
@@ -127,6 +129,9 @@ def _leaderboard(arguments: list[str]) -> None:
         from streamlit.web import cli as streamlit
     except ImportError:
         raise HarnessError('Streamlit is not installed: pip install "face-recon-harness[leaderboard]"') from None
+    from harness.leaderboards import ready
+
+    ready.prepare(options.runs, options.results)
     app = Path(__file__).parent / "leaderboards" / "app" / "main.py"
     if not app.exists():  # an editable installation maps the folder elsewhere
         import harness.leaderboards
@@ -136,8 +141,15 @@ def _leaderboard(arguments: list[str]) -> None:
         "streamlit", "run", str(app), f"--server.port={options.port}", "--server.address=localhost",
         f"--server.headless={str(options.headless).lower()}", "--server.showEmailPrompt=false",
         "--client.toolbarMode=minimal", "--", "--runs", options.runs,
+        *(["--results", options.results] if options.results else []),
     ]  # fmt: skip
     sys.exit(streamlit.main())
+
+
+def _report(arguments: list[str]) -> None:
+    from harness.leaderboards import written_report
+
+    written_report.main(arguments)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -150,4 +162,5 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "publish": _publish,
     "verify": _verify,
     "leaderboard": _leaderboard,
+    "report": _report,
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from harness.leaderboards.board_table import Statistics, legend, rank_words
-from harness.leaderboards.boards import Board, Line, format_value
+from harness.leaderboards.board_table import Statistics, certainty, rank_words
+from harness.leaderboards.boards import Board, Cell, Line, format_value
 from harness.leaderboards.sheet import Sheet
-from harness.leaderboards.tables import MIRROR_BANNER, failure_note
+from harness.leaderboards.tables import MIRROR_BANNER
 from harness.statistics import Standing
+
+MARKS = "Bold: best of its column. Marked =: not separable from the best, over {subjects} subjects"
+DROPPING = "In brackets: the value that leaves failed samples out, as official programs do."
 
 
 def board_sheet(board: Board, statistics: Statistics, by: str = "", full: bool = False) -> Sheet:
@@ -39,9 +43,17 @@ def title(board: Board) -> str:
     return f"{key.bench} · {key.protocol} [{key.protocol_id}] · {key.unit}, lower is better · {kind} ({key.version})"
 
 
+def stem_of(board: Board) -> str:
+    """A file's name for a board, without suffix: benchmark, kind of data, protocol and its id."""
+    key = board.key
+    name = "-".join((key.bench, key.kind, key.protocol, key.protocol_id))
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)
+
+
 def notes(board: Board, statistics: Statistics, ranked: str) -> tuple[str, ...]:
     """What the numbers mean, how sure they are, and what stands for failures."""
-    return tuple(filter(None, (board.meaning, legend(board, statistics, ranked), failure_note(board))))
+    failures = DROPPING if board.has_failures else ""
+    return tuple(filter(None, (board.meaning, certainty(board, statistics, ranked, MARKS), failures)))
 
 
 Entry = tuple[str, str, bool, bool]  # heading, text, best, tied
@@ -75,7 +87,7 @@ def _values(line: Line, board: Board, heading: str, standing: Standing | None, f
     tied = standing is not None and bool(standing.tied_with_best)
     value = None if cell is None else cell.value
     if not full:
-        yield f"{heading} [{unit}]", "–" if cell is None else format_value(value), best, tied
+        yield f"{heading} [{unit}]", _short(cell), best, tied
         return
     ends = (standing.interval.low, standing.interval.high) if standing and standing.interval else (None, None)
     dropping = None if cell is None else cell.dropping
@@ -87,6 +99,13 @@ def _values(line: Line, board: Board, heading: str, standing: Standing | None, f
 
 def _standing(statistics: Statistics, heading: str, line: Line) -> Standing | None:
     return statistics[heading].runs.get(line.run.key) if heading in statistics and line.newest else None
+
+
+def _short(cell: Cell | None) -> str:
+    """Two decimals, and in brackets the value without failures where there are any."""
+    if cell is None or cell.evaluated == cell.expected:
+        return "–" if cell is None else format_value(cell.value)
+    return f"{format_value(cell.value)} ({'none' if cell.dropping is None else f'{cell.dropping:.2f}'})"
 
 
 def digits(value: float | None) -> str:

@@ -11,7 +11,7 @@ from harness.statistics import Standing, Standings
 
 SORTED = {False: " ▲", True: " ▼"}
 Statistics = Mapping[str, Standings]
-TAIL = {
+FACTS = {
     "coverage": ("number", "samples that the method answered / all samples"),
     "hardware": ("", "what the method ran on"),
     "date": ("", "when the run was finished (UTC)"),
@@ -63,13 +63,14 @@ def _head(board: Board, heading: Callable[[str, str], str], with_ranks: bool) ->
     rank = (
         '<th rowspan="2" class="number" title="ranks that cannot be ruled out (95 %)">rank</th>' if with_ranks else ""
     )
-    tail = "".join(
+    coverage, *others = (
         f'<th rowspan="2" class="{kind}" title="{title}">{heading(name, name)}</th>'
-        for name, (kind, title) in TAIL.items()
+        for name, (kind, title) in FACTS.items()
     )
     run = '<th rowspan="2" title="digest of all that may change a number; opens the run">run</th>'
     return (
-        f'<thead><tr><th rowspan="2" class="first">{heading("method", "method")}</th>{rank}{groups}{tail}{run}</tr>'
+        f'<thead><tr><th rowspan="2" class="first">{heading("method", "method")}</th>{rank}{coverage}{groups}'
+        f"{''.join(others)}{run}</tr>"
         f"<tr>{numbers}</tr></thead>"
     )
 
@@ -137,14 +138,19 @@ def _cell(cell: Cell | None, standing: Standing | None) -> str:
 
 
 def legend(board: Board, statistics: Statistics, by: str = "") -> str:
-    """What bold, shading and small print mean, and the smallest difference that can be seen, as sentences."""
+    """What shading and small print mean on the page, and the smallest difference that can be seen, as sentences."""
+    marks = "Small: 95 % interval over {subjects} subjects. Shaded, =: not separable from the best"
+    return certainty(board, statistics, by, marks)
+
+
+def certainty(board: Board, statistics: Statistics, by: str, marks: str) -> str:
+    """How sure the ranks of a column are; `marks` says what a tie looks like."""
     ranked = by if by in board.columns else board.columns[0]
     found = statistics.get(ranked, Standings())
     if found.note or not found.runs:
         return f"{found.note[:1].upper()}{found.note[1:]}." if found.note else ""
     words = [
-        f"Small: 95 % interval over {found.subjects} subjects. Shaded, =: not separable from the best "
-        "(paired test, corrected for all pairs of methods).",
+        f"{marks.format(subjects=found.subjects)} (paired test, corrected for all pairs of methods).",
         f"Ranks: by {ranked}, among the methods shown.",
     ]
     if found.detectable is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from harness.errors import HarnessError
@@ -93,8 +94,14 @@ class Board:
 def make_boards(runs: Sequence[Run]) -> list[Board]:
     """One board per benchmark, data kind and version, and protocol; real data first, official protocols first.
 
-    Runs about different people or files, e.g. a subset chosen by a tag, get boards of their own.
+    Runs about different people or files, e.g. a subset chosen by a tag, get boards of their own. The boards of the
+    same runs are made once.
     """
+    return list(_boards(tuple(runs)))
+
+
+@lru_cache(maxsize=64)
+def _boards(runs: tuple[Run, ...]) -> tuple[Board, ...]:
     groups: dict[BoardKey, list[list[Run]]] = {}
     alike: dict[tuple[Any, ...], list[Run]] = {}
     for run in runs:
@@ -104,7 +111,9 @@ def make_boards(runs: Sequence[Run]) -> list[Board]:
                 group = alike[what] = _group_for(run, key, groups.setdefault(key, []))
             group.append(run)
     boards = [make_board(group, key) for key, members in groups.items() for group in members]
-    return sorted(boards, key=lambda b: (b.key.bench, b.key.kind != "real", b.key.version, not b.official, b.key))
+    return tuple(
+        sorted(boards, key=lambda b: (b.key.bench, b.key.kind != "real", b.key.version, not b.official, b.key))
+    )
 
 
 def _comparable(run: Run, key: BoardKey) -> tuple[Any, ...]:

@@ -90,7 +90,7 @@ def training_of(run: Run) -> str:
     if notes is None:
         return NOT_STATED if _declared(run) else "nothing: no weights"
     subjects = f"{notes['subjects']} synthetic subjects" if notes.get("subjects") else "synthetic subjects"
-    command = f" ({notes['command']})" if notes.get("command") else ""
+    command = f" ({notes['command']})" if notes.get("command", "").startswith("python -m") else ""
     return f"rendered pictures of {subjects} of the procedural head, made by this harness{command}"
 
 

@@ -13,13 +13,14 @@ from harness.leaderboards.sheet import Sheet
 TIE = "="
 LATEX = {
     "\\": r"\textbackslash{}",
+    **{character: f"{{{character}}}" for character in "[]"},  # after a line's end, a bracket would be its option
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "·": r"\textperiodcentered{}",
     "–": "--",
     "…": r"\dots{}",

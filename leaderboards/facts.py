@@ -34,7 +34,7 @@ def run_facts(run: Run) -> dict[str, str]:
         "Harness commit": _commit(environment["git"]),
         "Started": manifest["started"],
         "Finished": run.date,
-        "Published": "yes" if run.published else "no",
+        "Published": run.publication or "no, on this machine only",
         "Run folder": str(run.folder.path),
         **({"Notes": ". ".join(run.summary["notes"])} if run.summary.get("notes") else {}),
     }

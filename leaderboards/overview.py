@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from urllib.parse import urlencode
 
 from harness.leaderboards.benchmarks import KnownBench
 from harness.leaderboards.runs import Run
-from harness.leaderboards.tables import badge
+from harness.leaderboards.tables import badge, boards_address
 
 
 def bench_names(runs: Sequence[Run], known: Mapping[str, KnownBench]) -> list[str]:
@@ -23,7 +22,9 @@ def overview_html(runs: Sequence[Run], known: Mapping[str, KnownBench], chosen: 
     for run in runs:
         methods.setdefault((str(run.manifest["bench"]), run.kind), set()).add(run.method)
     rows = "".join(_row(name, known.get(name), methods, name == chosen) for name in bench_names(runs, known))
-    head = "".join(f"<th>{name}</th>" for name in ("benchmark", "what is measured", "data", "real data", "mirror"))
+    head = "".join(
+        f"<th>{name}</th>" for name in ("benchmark", "what is measured", "access to the data", "real data", "mirror")
+    )
     return (
         '<div class="scroll overview"><table class="board"><thead><tr>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -31,17 +32,17 @@ def overview_html(runs: Sequence[Run], known: Mapping[str, KnownBench], chosen: 
 
 
 def _row(name: str, bench: KnownBench | None, methods: Mapping[tuple[str, str], set[str]], chosen: bool) -> str:
-    counts = [
-        _count("real", len(methods.get((name, "real"), ()))),
-        _count("mirror", len(methods.get((name, "mirror"), ()))),
-    ]
-    real = counts[0] or f'<span class="none">{missing_html(bench)}</span>'
-    mirror = counts[1] or '<span class="none">not measured</span>'
-    link = f'<a href="boards?{escape(urlencode({"bench": name}))}" target="_self">{escape(name)}</a>'
+    counts = {kind: _count(kind, len(methods.get((name, kind), ()))) for kind in ("real", "mirror")}
+    real = counts["real"] or f'<span class="none">{missing_html(bench)}</span>'
+    mirror = counts["mirror"] or '<span class="none">not measured</span>'
+    link = f'<a href="{escape(boards_address(bench=name))}" target="_self">{escape(name)}</a>'
     access = bench.access.value if bench else "unknown"
     about = escape(bench.about) if bench else "not among this version's benchmarks"
     mark = ' class="chosen"' if chosen else ""
-    return f"<tr{mark}><td>{link}</td><td>{about}</td><td>{access}</td><td>{real}</td><td>{mirror}</td></tr>"
+    return (
+        f'<tr{mark}><td class="brief">{link}</td><td>{about}</td><td class="brief">{access}</td><td>{real}</td>'
+        f'<td class="brief">{mirror}</td></tr>'
+    )
 
 
 def _count(kind: str, methods: int) -> str:

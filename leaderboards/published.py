@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from functools import lru_cache
 from pathlib import Path
 
-from harness.errors import HarnessError
-from harness.files import read_json
-from harness.leaderboards.runs import Run, Unlisted, check_records, sorted_out, stamps
+from harness.leaderboards.runs import Run, Stamps, Unlisted, sorted_out, stamps
+from harness.publishing import Entry, find_entries
 from harness.run_folder import RunFolder
-
-ENTRY = "entry.json"
-SCHEMA = 1
 
 
 def find_published(root: Path) -> tuple[list[Run], list[Unlisted]]:
-    """Every entry `<bench>/<split>/<method>-<identity>` below `root`, newest first, and what is none, with the reason.
+    """Every entry below `root`, newest first, and what is none, with the reason.
 
-    Only `entry.json` is read, once for as long as the file stays the same.
+    They are read again when one has come or gone; entries never change. What is no entry is looked at anew when a
+    file of it changes: it may be one that is being copied.
     """
-    return sorted_out([_read(path, path.relative_to(root).as_posix(), stamps(path, [ENTRY])) for path in _paths(root)])
+    state = _folders(root)
+    _, problems = _read(root, state)
+    if problems:
+        state += tuple(stamp for problem in problems for stamp in _files(root / problem.key))
+    runs, problems = _read(root, state)
+    return list(runs), list(problems)
 
 
-def _paths(root: Path) -> Iterator[Path]:
-    for file in sorted(root.glob(f"*/*/*/{ENTRY}")):
-        yield file.parent
+@lru_cache(maxsize=4)
+def _read(root: Path, state: Stamps) -> tuple[tuple[Run, ...], tuple[Unlisted, ...]]:
+    del state  # part of what the cache goes by
+    entries, problems = find_entries(root)
+    unlisted = [Unlisted(_key(problem.folder, root), "unreadable", problem.reason) for problem in problems]
+    runs, unlisted = sorted_out([*(run_of(entry, root) for entry in entries), *unlisted])
+    return tuple(runs), tuple(unlisted)
 
 
-@lru_cache(maxsize=8192)
-def _read(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
-    del changed  # part of what the cache goes by
+def run_of(entry: Entry, root: Path) -> Run:
+    """The run that an entry below `root` is the record of."""
+    words = f"{entry.published}, licence {entry.licence}{'; ' + entry.note if entry.note else ''}"
+    key = _key(entry.folder, root)
+    manifest, summary = dict(entry.manifest), dict(entry.summary)
+    return Run(key, RunFolder(entry.folder), manifest, summary, entry.finished, published=True, publication=words)
+
+
+def _key(folder: Path, root: Path) -> str:
+    return folder.relative_to(root).as_posix()
+
+
+def _folders(root: Path) -> Stamps:
+    """Of the folders that entries stand in: they change when an entry comes or goes."""
+    benches = [one.path for one in _below(str(root))]
+    splits = [one.path for bench in benches for one in _below(bench)]
+    return stamps(root, ["", *benches, *splits])
+
+
+def _files(folder: Path) -> Stamps:
+    return stamps(folder, ["", *sorted(one.path for one in _below(str(folder), files=True))])
+
+
+def _below(folder: str, files: bool = False) -> list[os.DirEntry[str]]:
     try:
-        entry = read_json(path / ENTRY)
-        if entry["schema"] != SCHEMA:
-            raise HarnessError(f"{path}/{ENTRY}: schema {entry['schema']!r}, expected {SCHEMA}")
-        manifest, summary = entry["manifest"], entry["summary"]
-        check_records(manifest, summary)
-        return Run(key, RunFolder(path), manifest, summary, str(manifest["started"]), published=True)
-    except HarnessError as error:
-        return Unlisted(key, "unreadable", str(error))
-    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        return Unlisted(key, "unreadable", f"not in this version's form ({type(error).__name__}: {error})")
+        with os.scandir(folder) as found:
+            return sorted(
+                (one for one in found if files or one.is_dir(follow_symlinks=False)), key=lambda one: one.name
+            )
+    except OSError:
+        return []

@@ -17,6 +17,7 @@ from harness.publishing.records import LOCAL_FIELDS, TABLE_FIELDS, check_records
 from harness.run_folder import RunFolder
 
 DEPTH = 4  # folders below the runs folder in which a run may stand
+Stamps = tuple[tuple[int, int] | None, ...]  # time of change and size of files, None for one that is not there
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,10 @@ class Run:
     Attributes:
         key: the folder's path below the folder of runs or of published entries; names the run in addresses.
         folder: `scores.parquet`; of a run on this machine also predictions and per-point errors.
-        manifest, summary: as harness.runner writes them; a published manifest lacks LOCAL_FIELDS.
+        manifest, summary: as harness.runner writes them; a published manifest has no samples and no path.
         date: when it was finished, else started; ISO 8601, UTC.
         published: whether it is among the published entries.
+        publication: when it was published, its licence and note.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Run:
     summary: dict[str, Any]
     date: str
     published: bool = False
+    publication: str = ""
 
     @property
     def method(self) -> str:
@@ -132,8 +135,8 @@ def sorted_out(found: Sequence[Run | Unlisted]) -> tuple[list[Run], list[Unliste
 RECORDS = ("manifest.json", "summary.json", "finished.json")
 
 
-def stamps(path: Path, names: Sequence[str] = RECORDS) -> tuple[tuple[int, int] | None, ...]:
-    """Time of change and size of files in a folder, None for one that is not there: what is read once is kept."""
+def stamps(path: Path, names: Sequence[str] = RECORDS) -> Stamps:
+    """Of files in a folder, to see whether they are still those that were read."""
     found: list[tuple[int, int] | None] = []
     for name in names:
         try:
@@ -144,13 +147,13 @@ def stamps(path: Path, names: Sequence[str] = RECORDS) -> tuple[tuple[int, int] 
     return tuple(found)
 
 
-def _known_run(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
+def _known_run(path: Path, key: str, changed: Stamps) -> Run | Unlisted:
     """A run as it was read before, unless its files have changed since; what is unfinished is looked at anew."""
     return _read_complete(path, key, changed) if changed[1] is not None else read_run(path, key)
 
 
 @lru_cache(maxsize=8192)
-def _read_complete(path: Path, key: str, changed: tuple[tuple[int, int] | None, ...]) -> Run | Unlisted:
+def _read_complete(path: Path, key: str, changed: Stamps) -> Run | Unlisted:
     del changed  # part of what the cache goes by
     return read_run(path, key)
 

@@ -67,7 +67,7 @@ def _shelf(
         if entry is None:
             others.append(run)
         elif entry.summary == run.summary:
-            runs[run.identity] = replace(run, key=entry.key, published=True)  # has the predictions too
+            runs[run.identity] = replace(run, key=entry.key, published=True, publication=entry.publication)
         else:
             words = f"its numbers differ from those of the published entry {entry.key} of the same identity"
             unlisted = (*unlisted, Unlisted(run.key, "unreadable", words))

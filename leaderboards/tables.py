@@ -14,10 +14,10 @@ KINDS = {"real": ("REAL", "measured on the real data set"), "mirror": ("MIRROR",
 
 STYLE = """
 <style>
-.block-container {padding-top: 2.6rem; padding-bottom: 3rem;}
+.block-container {padding: 2.6rem 3rem 3rem 3rem;}
 .board, .facts {border-collapse: collapse; width: 100%; font-size: .95rem; line-height: 1.35;}
 .scroll {overflow-x: auto;}
-.board th, .board td {padding: .5rem .7rem; text-align: left; vertical-align: top;
+.board th, .board td {padding: .45rem .5rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid rgba(128,128,128,.25);}
 .board thead th {font-weight: 600; white-space: nowrap; border-bottom: 2px solid rgba(128,128,128,.45);}
 .board thead th.group {text-align: center; border-bottom: 1px solid rgba(128,128,128,.25);}
@@ -32,10 +32,12 @@ STYLE = """
   background: var(--ground, Canvas);}
 .board .short {max-width: 17rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
 .overview {max-height: 21rem; overflow-y: auto;}
-.overview .board {font-size: .9rem;}
-.overview .board td, .overview .board th {padding: .3rem .7rem;}
+.overview .board {font-size: .87rem;}
+.overview .board td, .overview .board th {padding: .25rem .6rem;}
+.overview .brief {white-space: nowrap;}
 .overview .chosen {background: rgba(128,128,128,.14);}
-.none {opacity: .75; font-size: .9rem;}
+.none {opacity: .75; font-size: .87rem;}
+.none a {color: inherit;}
 .board .small, .small {font-size: .8rem; opacity: .7; font-weight: 400;}
 .board tbody tr:hover {background: rgba(128,128,128,.09);}
 .board a {color: inherit; text-decoration: underline; text-decoration-color: rgba(128,128,128,.6);
@@ -61,6 +63,11 @@ STYLE = """
 .facts td {padding: .25rem 0; overflow-wrap: anywhere;}
 </style>
 """
+
+
+def boards_address(**state: object) -> str:
+    """The page of all boards, which is the one that opens first; `state` as it is in the address, lists included."""
+    return "./?" + urlencode(state, doseq=True)
 
 
 def address(run: str, sample: str | None = None) -> str:

@@ -7,7 +7,7 @@ import streamlit
 from harness.leaderboards.tables import STYLE
 
 PAGES = Path(__file__).parents[1] / "pages"
-# every page by its address; the first one opens. No docstring: Streamlit would print it
+# Every page by its address; the first one opens. (Streamlit would print a string that stands here.)
 TITLES = {"boards": "Boards", "plots": "Plots", "compare": "Compare", "method": "Methods", "run": "Run"}
 
 streamlit.set_page_config("3D face reconstruction leaderboard", page_icon="📐", layout="wide")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlencode
 
 import streamlit
 
 from harness.leaderboards.benchmarks import KnownBench, known_benchmarks
-from harness.leaderboards.board_sheet import board_sheet
+from harness.leaderboards.board_sheet import board_sheet, stem_of
 from harness.leaderboards.board_statistics import board_statistics
 from harness.leaderboards.board_table import Statistics, board_html, legend
 from harness.leaderboards.board_view import FILTERS, Choice, narrowed, ranked_by, sort_column, values_of
@@ -18,7 +17,7 @@ from harness.leaderboards.overview import bench_names, missing_html, overview_ht
 from harness.leaderboards.remembered import keep, remembered, remembered_all, remembered_flag
 from harness.leaderboards.runs import Run
 from harness.leaderboards.shelf import Shelf, open_shelf
-from harness.leaderboards.tables import banner, board_title, failure_note, unlisted_html
+from harness.leaderboards.tables import banner, board_title, boards_address, failure_note, unlisted_html
 
 ABOUT = (
     "How far 3D faces reconstructed from photographs are from a scan of the same person, how well a method's answers "
@@ -60,8 +59,6 @@ def show_boards(shelf: Shelf) -> None:
 def show_bench(name: str, runs: Sequence[Run], known: KnownBench | None) -> None:
     """Draws the boards of one benchmark: real data first, a mirror's apart, under their banner."""
     streamlit.header(name, divider="gray")
-    if known is not None:
-        streamlit.markdown(known.about)
     if not runs:
         streamlit.info(UNMEASURED.format(bench=name))
         return
@@ -75,7 +72,7 @@ def show_bench(name: str, runs: Sequence[Run], known: KnownBench | None) -> None
         if data == "mirror" and members:
             streamlit.html(banner(data, members[0].lines[0].run.summary.get("data_label")))
         if data == "real" and not members and kind != "mirror":
-            streamlit.html(f'<div class="none">Real data: {missing_html(known)}</div>')
+            streamlit.html(f'<div class="none">Real data {missing_html(known)}</div>')
         for number, board in enumerate(members):
             show_board(board, choice, f"{data} {number}")
 
@@ -127,11 +124,8 @@ def show_board(board: Board, choice: Choice, name: str) -> None:
     if not shown.lines:
         streamlit.info("No run of this board passes the filters.")
         return
-    place, by = streamlit.empty(), sort_column(shown, choice)
-    place.html(board_html(shown, None, by, choice.descending, sort_link))
-    statistics = board_statistics(shown, board)
-    place.html(board_html(shown, statistics, by, choice.descending, sort_link))
     ranked = ranked_by(shown, choice)
+    statistics = show_table(shown, board, choice)
     streamlit.caption(" ".join(filter(None, (legend(shown, statistics, ranked), failure_note(shown)))))
     left, right = streamlit.columns([1, 3])
     with left.popover("Download", icon=":material/download:"):
@@ -140,10 +134,27 @@ def show_board(board: Board, choice: Choice, name: str) -> None:
         streamlit.markdown(shown.meaning)
 
 
+def show_table(shown: Board, everyone: Board, choice: Choice) -> Statistics:
+    """Draws the table: the first time as it is, then with the ranks, then with all columns' intervals."""
+    place, by, ranked = streamlit.empty(), sort_column(shown, choice), ranked_by(shown, choice)
+
+    def draw(statistics: Statistics) -> None:
+        place.html(board_html(shown, statistics, by, choice.descending, sort_link))
+
+    seen = streamlit.session_state.setdefault("seen", set())
+    members = (shown.key, frozenset(line.run.key for line in shown.lines))
+    if members not in seen:
+        draw({})
+        draw(board_statistics(shown, everyone, [ranked]))
+        seen.add(members)
+    statistics = board_statistics(shown, everyone)
+    draw(statistics)
+    return statistics
+
+
 def show_downloads(board: Board, statistics: Statistics, ranked: str, name: str) -> None:
     """A button per format, written when it is pressed."""
-    key = board.key
-    stem = "-".join(part.replace(" ", "-") for part in (key.bench, key.kind, key.protocol, key.protocol_id))
+    stem = stem_of(board)
     formats = {
         "CSV": ("csv", "text/csv", lambda: to_csv(board_sheet(board, statistics, ranked, full=True))),
         "LaTeX": ("tex", "text/plain", lambda: to_latex(board_sheet(board, statistics, ranked))),
@@ -159,7 +170,7 @@ def sort_link(heading: str) -> str:
     state: dict[str, list[str]] = {name: streamlit.query_params.get_all(name) for name in streamlit.query_params}
     turned = state.get("sort") == [heading] and "descending" not in state
     state |= {"sort": [heading], "descending": ["1"] if turned else []}
-    return "boards?" + urlencode(state, doseq=True)
+    return boards_address(**state)
 
 
 show_boards(open_shelf())

@@ -11,6 +11,10 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 
+from harness.files import digest
+from harness.publishing.entries import entry_text
+
+STAMP = "2026-01-{:02d}T00:00:00+00:00"
 COLUMNS = ("median", "mean")
 CHALLENGES = ("neutral", "expressions", "occlusions", "selfie")
 PER_SUBJECT = 20
@@ -49,28 +53,29 @@ class _Samples:
 
     def __init__(self, count: int, protocol: dict[str, str], random: np.random.Generator) -> None:
         self.names = [f"sample_{n:05d}" for n in range(count)]
-        self.digest = hashlib.sha256(" ".join(self.names).encode()).hexdigest()[:16]
+        self.digest = digest(" ".join(self.names))
         self.subject = np.arange(count) // PER_SUBJECT
         self.challenge = np.arange(count) % len(CHALLENGES)
         self.levels = random.lognormal(0, 0.25, self.subject[-1] + 1)
         self.table = self._table(protocol)
 
-    def _table(self, protocol: dict[str, str]) -> dict[str, pyarrow.Array]:
+    def _table(self, protocol: dict[str, str]) -> pyarrow.Table:
         count = len(self.names) * len(COLUMNS)
 
-        def names(codes: np.ndarray, words: list[str]) -> pyarrow.Array:
-            return pyarrow.DictionaryArray.from_arrays(np.repeat(codes, len(COLUMNS)).astype(np.int32), words)
+        def words(codes: np.ndarray, names: list[str]) -> pyarrow.Array:
+            return pyarrow.array(np.asarray(names, dtype=object)[np.repeat(codes, len(COLUMNS))])
 
         same = {"protocol": protocol["name"], "protocol_id": protocol["id"], "detail": "", "warnings": ""}
-        return {
-            "sample": names(np.arange(len(self.names)), self.names),
-            "subject": names(self.subject, [f"subject_{n:03d}" for n in range(len(self.levels))]),
-            "challenge": names(self.challenge, list(CHALLENGES)),
+        columns = {
+            "sample": words(np.arange(len(self.names)), self.names),
+            "subject": words(self.subject, [f"subject_{n:03d}" for n in range(len(self.levels))]),
+            "challenge": words(self.challenge, list(CHALLENGES)),
             "column": pyarrow.array(list(COLUMNS) * len(self.names)),
             "fallback": pyarrow.nulls(count, pyarrow.float64()),
             "failure": pyarrow.nulls(count, pyarrow.string()),
-            **{k: pyarrow.DictionaryArray.from_arrays(np.zeros(count, np.int32), [v]) for k, v in same.items()},
+            **{name: pyarrow.array([value] * count) for name, value in same.items()},
         }
+        return pyarrow.table(columns)
 
     def values(self, level: float, random: np.random.Generator) -> np.ndarray:
         """(samples, columns)."""
@@ -97,9 +102,9 @@ class _Samples:
         number = int(which.sum())
         return {
             **{"protocol": protocol["name"], "protocol_id": protocol["id"], "unit": "mm", "column": column},
-            **{"challenge": challenge, "value": means.mean(), "value_dropping_failures": means.mean()},
+            **{"challenge": challenge, "value": float(means.mean()), "value_dropping_failures": float(means.mean())},
             **{"evaluated": number, "expected": number},
-            "std_subjects": means.std(ddof=1) if len(means) > 1 else None,
+            "std_subjects": float(means.std(ddof=1)) if len(means) > 1 else None,
         }
 
 
@@ -107,39 +112,49 @@ def write_entry(
     folder: Path, bench: str, kind: str, protocol: dict[str, str], method: int, frame: _Samples, values: np.ndarray
 ) -> None:
     """One `entry.json` with its `scores.parquet`."""
-    name = f"method_{method:03d}"
-    identity = hashlib.sha256(f"{bench} {name} {values.sum()!r}".encode()).hexdigest()[:16]
+    name, data_digest = f"method_{method:03d}", digest(f"data of {bench}")
+    identity = digest(f"{bench} {name} {values.sum()!r}")
     path = folder / f"{name}-{identity[:8]}"
     path.mkdir(parents=True)
-    data = {"kind": kind, "version": "1"}
+    packages = {f"package-{n}": f"{n}.0" for n in range(9)}
     environment = {
-        **{"python": "3.11", "packages": {}, "git": None, "system": "Linux", "cores": 2},
+        **{"python": "3.11", "packages": packages, "git": None, "system": "Linux", "cores": 2},
         **{"cpu": f"processor {method % 3}", "accelerator": None},
     }
     manifest = {
-        **{"schema": 1, "identity": identity, "bench": bench, "data": data, "data_digest": f"data of {bench}"},
+        **{"schema": 1, "identity": identity, "bench": bench, "data": {"kind": kind, "version": "1"}},
+        **{"data_digest": data_digest, "method_digests": {}, "packages": packages},
         "method": {"name": name, "adapter": f"x:{name}", "options": {"size": "mini", "track": "own"}},
-        **{"method_digests": {}, "access": "open", "device": "cpu", "seed": 0, "batch_size": 1, "timeout_s": None},
-        **{
-            "family": FAMILIES[method % len(FAMILIES)],
-            "paper": f"Author {method} et al., A method, 2026",
-            "config": {},
-        },
+        **{"access": "open", "device": "cpu", "seed": 0, "batch_size": 1, "timeout_s": None},
+        **{"family": FAMILIES[method % len(FAMILIES)], "paper": f"Author {method} et al., A method, 2026"},
         "protocols": {protocol["name"]: {"id": protocol["id"], "canonical": protocol["canonical"]}},
-        **{"environment": environment, "started": f"2026-01-{1 + method % 28:02d}T00:00:00+00:00"},
+        **{
+            "config": {"bench": {"split": "test"}},
+            "environment": environment,
+            "started": STAMP.format(method % 28 + 1),
+        },
     }
     summary = {
         **{"identity": identity, "method": name, "bench": bench, "data": kind, "dataset_version": "1"},
-        **{"data_digest": f"data of {bench}", "samples_digest": frame.digest},
-        **{"meaning": {protocol["id"]: f"{bench} in words"}, "rows": frame.rows(protocol, values)},
+        **{"data_digest": data_digest, "samples_digest": frame.digest},
+        **{"meaning": {protocol["id"]: f"{bench} in words. " * 30}, "rows": frame.rows(protocol, values)},
     }
+    pyarrow.parquet.write_table(
+        frame.table.append_column("value", pyarrow.array(values.ravel())), path / "scores.parquet"
+    )
+    content = (path / "scores.parquet").read_bytes()
+    files = {"scores.parquet": {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}}
     entry = {
-        **{"schema": 1, "manifest": manifest, "summary": summary, "published": "2026-02-01", "licence": "CC0-1.0"},
-        **{"note": "", "files": {}, "bundle": ""},
+        **{"schema": 1, "manifest": manifest, "summary": summary, "finished": manifest["started"]},
+        **{
+            "published": "2026-02-01",
+            "licence": "CC0-1.0",
+            "note": "",
+            "custom_protocols": [protocol["id"]],
+            "files": files,
+        },
     }
-    (path / "entry.json").write_text(json.dumps(entry))
-    table = pyarrow.table({**frame.table, "value": pyarrow.array(values.ravel())})
-    pyarrow.parquet.write_table(table, path / "scores.parquet")
+    (path / "entry.json").write_bytes(entry_text(entry))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from itertools import product
 import pytest
 
 from harness import HarnessError
+from harness.leaderboards.board_table import board_html
 from harness.leaderboards.boards import keys_of, make_board, make_boards
-from harness.leaderboards.tables import board_html, board_title, failure_note
+from harness.leaderboards.tables import board_title, failure_note
 from tests.leaderboards.balls import memory_run
 
 
