@@ -132,7 +132,7 @@ class RunFolder:
         write_arrays(self._score_file(sample.id), arrays)
 
     def score(self, sample_id: str) -> dict[str, Any]:
-        """One sample's record: `subject`, `group`, `condition`, and per protocol values, fall-back, failure and more."""
+        """One sample's record: `subject`, `group`, `condition`, and by protocol values, fall-back, failure, ..."""
         stored = self.surfaces(sample_id, ["record"])
         if "record" not in stored:
             raise HarnessError(f"{self._score_file(sample_id)}: has no record; delete it and give the command again")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from harness.errors import HarnessError
 from harness.publishing.schema import MOST_FILE_BYTES, Entry, entry_of
 
 ENTRY = "entry.json"
-DEPTH = 4  # folders below a root in which an entry may stand
+DEPTH = 3  # an entry stands in results/<bench>/<split>/<entry>
 MOST_ENTRY_BYTES = 1 << 20
+_NEVER_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _BEFORE_BUNDLE = b'{\n "bundle": "'
 _BUNDLE = slice(len(_BEFORE_BUNDLE), len(_BEFORE_BUNDLE) + 64)
 
@@ -36,15 +38,15 @@ def find_entries(root: Path) -> tuple[list[Entry], list[Problem]]:
     """
     entries: dict[str, Entry] = {}
     problems: list[Problem] = []
-    for folder, names in _entry_folders(root, problems):
+    for folder, parts, names in _entry_folders(str(root), (), problems):
         try:
             entry = _read(folder, names)
-            _check_place(entry, root)
+            _check_place(entry, parts)
             if entry.identity in entries:
                 raise HarnessError(f"{folder}: has the identity of {entries[entry.identity].folder}: remove one")
             entries[entry.identity] = entry
         except HarnessError as error:
-            problems.append(Problem(folder, str(error)))
+            problems.append(Problem(Path(folder), str(error)))
     return list(entries.values()), problems
 
 
@@ -59,34 +61,48 @@ def read_entry(folder: Path) -> Entry:
     try:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise HarnessError(f"{folder}: is no folder of an entry")
-        return _read(folder, [path.name for path in folder.iterdir()])
+        return _read(str(folder), [path.name for path in folder.iterdir()])
     except OSError as error:
         raise HarnessError(f"{folder}: cannot be read ({error.strerror})") from None
 
 
-def _read(folder: Path, names: list[str]) -> Entry:
-    path = os.path.join(folder, ENTRY)  # noqa: PTH118  (thousands of files: strings are faster than Path)
+def _read(folder: str, names: Sequence[str]) -> Entry:
+    """Reads the entry in `folder`, which has files and folders of these `names`."""
+    path = f"{folder}/{ENTRY}"
     if ENTRY not in names:
         raise HarnessError(f"{folder}: has no {ENTRY}")
-    size = _regular_size(path)
-    if size > MOST_ENTRY_BYTES:
-        raise HarnessError(f"{path}: has {size} bytes, expected {MOST_ENTRY_BYTES} at most")
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            content = file.read(MOST_ENTRY_BYTES + 1)
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read ({error.strerror})") from None
+    content = _content(path)
     entry = entry_of(content, path)
     if bundle_of(content) != entry.bundle:
         raise HarnessError(f"{path}: was changed after publishing: its contents do not give the bundle hash")
     if odd := set(names) - {ENTRY, *entry.files}:
-        raise HarnessError(f"{folder}: holds {sorted(odd)[0]!r}, which the entry does not name")
+        raise HarnessError(f"{folder}: holds {min(odd)!r}, which the entry does not name")
     for name, record in entry.files.items():
-        size = _regular_size(os.path.join(folder, name))  # noqa: PTH118
+        size = _regular_size(f"{folder}/{name}")
         if size != record["bytes"]:
             raise HarnessError(f"{folder}/{name}: has {size} bytes, the entry says {record['bytes']}")
-    entry._folder = folder
+    entry._folder = Path(folder)
     return entry
+
+
+def _content(path: str) -> bytes:
+    """Of an `entry.json`; neither follows a link, nor waits for a pipe, nor reads more than an entry may have."""
+    try:
+        file = os.open(path, os.O_RDONLY | _NEVER_FOLLOW)
+    except OSError as error:
+        link = error.errno == errno.ELOOP
+        raise HarnessError(f"{path}: {'is a link' if link else f'cannot be read ({error.strerror})'}") from None
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            raise HarnessError(f"{path}: is no file")
+        if found.st_size > MOST_ENTRY_BYTES:
+            raise HarnessError(f"{path}: has {found.st_size} bytes, expected {MOST_ENTRY_BYTES} at most")
+        return os.read(file, MOST_ENTRY_BYTES)
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read ({error.strerror})") from None
+    finally:
+        os.close(file)
 
 
 def _regular_size(path: str) -> int:
@@ -99,33 +115,36 @@ def _regular_size(path: str) -> int:
     return found.st_size
 
 
-def _check_place(entry: Entry, root: Path) -> None:
+def _check_place(entry: Entry, parts: Sequence[str]) -> None:
     """Raises HarnessError if the folder is not where its contents belong; a part of the results is a root too."""
-    found = entry.folder.relative_to(root).parts
-    expected = entry.place.parts
-    if found and expected[-len(found) :] != found:
-        raise HarnessError(f"{entry.folder}: its contents belong into {entry.place}")
+    place = entry.place
+    if parts and place.parts[-len(parts) :] != tuple(parts):
+        raise HarnessError(f"{entry.folder}: its contents belong into {place}")
 
 
-def _entry_folders(root: Path, problems: list[Problem]) -> Iterator[tuple[Path, list[str]]]:
-    for place, folders, files in os.walk(root):
-        path = Path(place)
-        depth = len(path.relative_to(root).parts)
-        if ENTRY in files:
-            yield path, files + folders
-            folders.clear()
-            continue
-        for name in list(folders):
-            if name.startswith("."):  # being written, or a repository's own
-                folders.remove(name)
-            elif (path / name).is_symlink():
-                problems.append(Problem(path / name, f"{path / name}: is a link; entries are plain folders"))
-                folders.remove(name)
-        if depth == 3:
-            problems.append(Problem(path, f"{path}: has no {ENTRY}"))
-        if depth >= DEPTH:
-            folders.clear()
-        folders.sort()
+def _entry_folders(
+    folder: str, parts: tuple[str, ...], problems: list[Problem]
+) -> Iterator[tuple[str, tuple[str, ...], list[str]]]:
+    """Path, parts below the root, and contents of each folder with an `entry.json`; links are problems."""
+    try:
+        with os.scandir(folder) as found:
+            inside = sorted(found, key=lambda one: one.name)
+    except OSError as error:
+        if parts or not isinstance(error, FileNotFoundError):
+            problems.append(Problem(Path(folder), f"{folder}: cannot be read ({error.strerror})"))
+        return
+    names = [one.name for one in inside]
+    if ENTRY in names:
+        yield folder, parts, names
+        return
+    if len(parts) >= DEPTH:
+        problems.append(Problem(Path(folder), f"{folder}: has no {ENTRY}"))
+        return
+    for one in inside:
+        if one.is_symlink():
+            problems.append(Problem(Path(one.path), f"{one.path}: is a link; entries are plain folders"))
+        elif one.is_dir() and not one.name.startswith("."):  # else being written, or a repository's own
+            yield from _entry_folders(one.path, (*parts, one.name), problems)
 
 
 def entry_text(entry: Mapping[str, Any]) -> bytes:

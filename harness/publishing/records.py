@@ -28,16 +28,34 @@ TABLE_FIELDS = {
     *("sample", "subject", "protocol", "protocol_id", "column", "value", "fallback", "failure", "detail", "warnings")
 }
 NUMBERS = ("value", "fallback")
+MOST_CONDITIONS = 8
 MOST_ROWS = 5_000_000
 MOST_BYTES = 1 << 30  # of a table in memory
 
 
 def check_records(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-    """Checks that manifest and summary belong together and that every protocol has the id of its contents.
+    """Checks that manifest and summary of a run belong together, have what they must have, and no odd row.
 
     Raises:
-        HarnessError: they contradict each other.
+        HarnessError: they contradict each other, or something is missing.
         KeyError, TypeError, AttributeError: something is missing or of another type.
+    """
+    check_agreement(manifest, summary)
+    for row in summary["rows"]:
+        if missing := ROW_FIELDS - set(row):
+            raise HarnessError(f"summary.json: a row lacks {', '.join(sorted(missing))}")
+        for name in ("value", "value_dropping_failures", "std_subjects"):
+            if not isinstance(row[name], (int, float, type(None))):
+                raise HarnessError(f"summary.json: {name} is {row[name]!r}, expected a number or null")
+    check_rows(manifest, summary)
+
+
+def check_agreement(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    """Checks that manifest and summary are of the same run and that every protocol has the id of its contents.
+
+    Raises:
+        HarnessError: they contradict each other, or a field is missing.
+        KeyError, TypeError, AttributeError: a part is missing or of another type.
     """
     for part, names in MANIFEST_FIELDS.items():
         if missing := names - set(manifest if part == "manifest" else manifest[part]):
@@ -58,49 +76,51 @@ def check_records(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> No
         expected = hashlib.sha256(protocol["canonical"].encode()).hexdigest()[:8]
         if protocol["id"] != expected:
             raise HarnessError(f"manifest.json: protocol {name} has id {protocol['id']}, its contents give {expected}")
-    known = {protocol["id"] for protocol in manifest["protocols"].values()}
-    for row in summary["rows"]:
-        if missing := ROW_FIELDS - set(row):
-            raise HarnessError(f"summary.json: a row lacks {', '.join(sorted(missing))}")
-        for name in ("value", "value_dropping_failures", "std_subjects"):
-            if not isinstance(row[name], (int, float, type(None))):
-                raise HarnessError(f"summary.json: {name} is {row[name]!r}, expected a number or null")
-        if row["protocol_id"] not in known or row["protocol_id"] not in summary["meaning"]:
-            raise HarnessError(f"summary.json: protocol {row['protocol_id']} is not in the manifest")
 
 
 def check_rows(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-    """Checks the rows of a summary one by one, after `check_records`.
+    """Checks the rows of a summary one by one, after `check_agreement`; its types are right.
 
     Raises:
-        HarnessError: there is none, two are about the same thing, one names a protocol by another's id, or its counts
-            cannot be.
+        HarnessError: there is none, two are about the same thing, one is of a protocol that the manifest does not have
+            or has under another name, its condition is odd, or its counts cannot be.
     """
-    if not summary["rows"]:
-        raise HarnessError("summary.json: has no row, so there is no number")
     names = {protocol["id"]: name for name, protocol in manifest["protocols"].items()}
     seen = set()
     for row in summary["rows"]:
         key = row_key(row)
-        if key in seen:
-            raise HarnessError(f"summary.json: two rows of {in_text(row)}")
-        seen.add(key)
-        if names[row["protocol_id"]] != row["protocol"]:
-            raise HarnessError(f"summary.json: protocol {row['protocol_id']} is called {row['protocol']!r}")
-        if not 0 <= row["evaluated"] <= row["expected"] or not row["expected"]:
-            raise HarnessError(f"summary.json: {row['evaluated']} of {row['expected']} samples in {in_text(row)}")
-        if row["value"] is None and row["std_subjects"] is not None:
-            raise HarnessError(f"summary.json: a deviation without a value in {in_text(row)}")
+        identity, evaluated, expected = key[0], row["evaluated"], row["expected"]
+        if names.get(identity) != row["protocol"] or identity not in summary["meaning"]:
+            trouble = f"protocol {identity} is not in the manifest under this name and id:"
+        elif not 0 <= evaluated <= expected or not expected:
+            trouble = f"{evaluated} of {expected} samples"
+        elif row["value"] is None and row["std_subjects"] is not None:
+            trouble = "a deviation without a value"
+        elif not all(map(_is_condition, key[2:])) or len(key) > 2 + MOST_CONDITIONS:
+            trouble = f"more than {MOST_CONDITIONS} conditions, or one that is no short text or integer,"
+        elif key in seen:
+            trouble = "a second row"
+        else:
+            seen.add(key)
+            continue
+        raise HarnessError(f"summary.json: {trouble} in {in_text(row)}")
+    if not seen:
+        raise HarnessError("summary.json: has no row, so there is no number")
+
+
+def _is_condition(item: tuple[str, Any]) -> bool:
+    name, value = item
+    return len(name) <= 50 and (type(value) is int or (type(value) is str and len(value) <= 200))
 
 
 def row_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a row of a summary is about: protocol, column and condition."""
-    return row["protocol_id"], row["column"], tuple(sorted(condition(row).items()))
+    return row["protocol_id"], row["column"], *sorted([(name, row[name]) for name in row if name not in ROW_FIELDS])
 
 
 def in_text(row: Mapping[str, Any]) -> str:
     """The same for a message."""
-    where = ", ".join(f"{name} {value}" for name, value in condition(row).items())
+    where = ", ".join(f"{name[:50]} {str(value)[:50]}" for name, value in condition(row).items())
     return f"protocol {row['protocol']} [{row['protocol_id']}], column {row['column']}{', ' + where if where else ''}"
 
 
@@ -117,12 +137,16 @@ def read_table(path: Path) -> pyarrow.Table:
         raise HarnessError(f"{path}: holds no sample")
     for name in table.column_names:
         kind = table.schema.field(name).type
-        good = pyarrow.types.is_floating(kind) if name in NUMBERS else pyarrow.types.is_string(kind)
+        good = pyarrow.types.is_floating(kind) if name in NUMBERS else _is_text(kind)
         if name not in TABLE_FIELDS:
             good = good or pyarrow.types.is_integer(kind)
         if not good:
             raise HarnessError(f"{path}: column {name} is of type {kind}, expected {_expected(name)}")
     return table
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
 
 
 def _expected(name: str) -> str:

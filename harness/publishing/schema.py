@@ -13,16 +13,14 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 from typing_extensions import NotRequired, TypedDict
 
 from harness.errors import HarnessError
-from harness.publishing.records import check_records, check_rows
-from harness.run_folder import ROW_FIELDS
+from harness.publishing.records import check_agreement, check_rows
 
 SCHEMA = 1
 MOST_FILE_BYTES = 64 << 20
-MOST_CONDITIONS = 8
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, Field(max_length=10_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
@@ -35,13 +33,6 @@ Stamp = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")
 FileName = Literal["scores.parquet", "distances.parquet", "groups.parquet"]
 
 
-def _finite(value: Any) -> Any:
-    json.dumps(value, allow_nan=False)  # raises ValueError
-    return value
-
-
-Plain = Annotated[Any, AfterValidator(_finite)]
-PlainDict = Annotated[dict[str, Any], AfterValidator(_finite)]
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -51,7 +42,7 @@ class Method(TypedDict):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     name: Name
     adapter: Name
-    options: PlainDict
+    options: dict[str, Any]
 
 
 class Data(TypedDict):
@@ -76,13 +67,13 @@ class Environment(TypedDict):
     __pydantic_config__ = STRICT  # type: ignore[misc]
     python: Name
     packages: dict[Name, Name | None]
-    git: Plain
+    git: Any
     system: Name
     cpu: Text
     cores: Count
     device: NotRequired[Name]
     accelerator: Name | None
-    hardware: NotRequired[Plain]
+    hardware: NotRequired[Any]
 
 
 class Manifest(TypedDict):
@@ -104,18 +95,18 @@ class Manifest(TypedDict):
     batch_size: Count
     timeout_s: Finite | None
     geometry: NotRequired[Name]
-    timing: NotRequired[Plain]
+    timing: NotRequired[Any]
     together_with: NotRequired[list[Name]]
     paper: Text
     family: NotRequired[Text]
     access: Literal["open", "click-through", "signed-form", "hidden-ground-truth"]
-    config: PlainDict
+    config: dict[str, Any]
     environment: Environment
     started: Stamp
 
 
 class Row(TypedDict):
-    """One number of a summary; further keys are conditions (`views`, `challenge`, ...), see `_checked_conditions`."""
+    """One number of a summary; further keys are conditions (`views`, `challenge`, ...), see `check_rows`."""
 
     __pydantic_config__ = ConfigDict(extra="allow", strict=True)  # type: ignore[misc]
     protocol: Name
@@ -127,20 +118,6 @@ class Row(TypedDict):
     evaluated: Count
     expected: Count
     std_subjects: Finite | None
-
-
-_WIDTH = len(ROW_FIELDS)
-
-
-def _checked_conditions(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for row in rows:
-        if len(row) > _WIDTH + MOST_CONDITIONS:
-            raise ValueError(f"a row has {len(row) - _WIDTH} conditions, expected {MOST_CONDITIONS} at most")
-        for name in row.keys() - ROW_FIELDS:
-            value = row[name]
-            if len(name) > 50 or type(value) not in (str, int) or len(str(value)) > 200:
-                raise ValueError(f"condition {name[:50]!r}: {str(value)[:50]!r}, expected a short text or an integer")
-    return rows
 
 
 class Summary(TypedDict):
@@ -155,7 +132,7 @@ class Summary(TypedDict):
     data_digest: Identity
     samples_digest: Identity
     meaning: dict[ProtocolId, Text]
-    rows: Annotated[list[Row], AfterValidator(_checked_conditions)]
+    rows: list[Row]
     data_label: NotRequired[Text]
     notes: NotRequired[list[Text]]
 
@@ -200,7 +177,7 @@ class Entry(BaseModel):
     @model_validator(mode="after")
     def _agrees(self) -> Entry:
         try:
-            check_records(self.manifest, self.summary)
+            check_agreement(self.manifest, self.summary)
             check_rows(self.manifest, self.summary)
         except HarnessError as error:
             raise ValueError(str(error)) from None
@@ -252,11 +229,19 @@ def entry_of(content: bytes, where: str) -> Entry:
         HarnessError: it is damaged, of a newer schema, or breaks a rule; names `where` and the first fields at fault.
     """
     try:
+        if b"NaN" in content or b"Infinity" in content:
+            json.loads(content, parse_constant=_refuse)
         return Entry.model_validate_json(content)
+    except HarnessError as error:
+        raise HarnessError(f"{where}: {error}") from None
     except ValidationError as error:
         raise HarnessError(f"{where}: {_newer(content) or in_words(error)}") from None
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise HarnessError(f"{where}: is not in the form of an entry ({type(error).__name__}: {error})") from None
+
+
+def _refuse(constant: str) -> None:
+    raise HarnessError(f"holds {constant}, expected finite numbers")
 
 
 def in_words(error: ValidationError) -> str:
