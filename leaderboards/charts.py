@@ -119,8 +119,9 @@ def front_figure(
     places: Mapping[str, int],
     spreads: Sequence[Spread | None],
     label: str,
+    larger_is_better: bool = False,
 ) -> go.Figure:
-    """Error against time, both better when smaller; the front joins the points that nothing beats in both.
+    """Error against time; the front joins the points that nothing beats in both.
 
     Args:
         points: at least one.
@@ -128,9 +129,10 @@ def front_figure(
         places: of the methods on the board, by name.
         spreads: behind the errors, for their intervals.
         label: of the error axis, with its unit.
+        larger_is_better: of two values.
     """
     times, errors = [point.time for point in points], [point.error for point in points]
-    front = pareto_front(times, errors)
+    front = pareto_front(times, [-error for error in errors] if larger_is_better else errors)
     figure = go.Figure()
     figure.add_scatter(
         x=[times[i] for i in front],

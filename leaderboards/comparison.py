@@ -97,9 +97,11 @@ def difference(
         return str(error)
 
 
-def verdict(found: Difference, names: tuple[str, str], unit: str, pairs: pandas.DataFrame) -> str:
-    """The difference in a sentence or two; lower is better."""
-    better, worse = names if found.value < 0 else names[::-1]
+def verdict(
+    found: Difference, names: tuple[str, str], unit: str, pairs: pandas.DataFrame, larger_is_better: bool = False
+) -> str:
+    """The difference in a sentence or two."""
+    better, worse = names if (found.value > 0) == larger_is_better else names[::-1]
     low, high = sorted((abs(found.low), abs(found.high)))
     of = f"{counted(len(pairs), 'sample')} of {counted(pairs['subject'].nunique(), 'subject')}"
     if found.excludes_zero:

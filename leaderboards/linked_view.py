@@ -8,6 +8,7 @@ import plotly
 import plotly.graph_objects as go
 from streamlit.components.v1 import declare_component
 
+
 def linked_chart(figure: go.Figure, key: str) -> None:
     """Draws the figure; turning one scene turns all, and stays when another figure comes under the same key."""
     # Plotly's script is served from the installed package, under a name that index.html refers to. Declared here since

@@ -23,4 +23,4 @@ def options_of(run: Run) -> str:
 
 def plain(text: str) -> str:
     """The text with what Markdown would take for markup made harmless."""
-    return "".join(f"\\{letter}" if letter in r"\`*_[]<>#$:~|!" else letter for letter in text)
+    return "".join(f"\\{letter}" if letter in r"\`*[]<>#$:~|!" else letter for letter in text)

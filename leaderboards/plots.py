@@ -1,35 +1,30 @@
-"""The four figures of the plots page: each says what it shows, or why there is nothing to show."""
+"""The figures of the plots page: each says what it shows, or why there is nothing to show."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas
 import streamlit
 
 from harness.errors import HarnessError
-from harness.leaderboards.boards import Board, heading_of
-from harness.leaderboards.charts import INTERVALS, bar_figure, curve_figure, front_figure, line_figure
+from harness.leaderboards.charts import INTERVALS, bar_figure, curve_figure, line_figure
 from harness.leaderboards.choices import choose
 from harness.leaderboards.curves import ALL, curve_of, regions_of
-from harness.leaderboards.fronts import TimedCondition, TimedRun, timed_conditions, timed_runs
-from harness.leaderboards.names import names_of, plain
+from harness.leaderboards.drawn import Drawn, say_missing
+from harness.leaderboards.names import plain
 from harness.leaderboards.runs import Run
 from harness.leaderboards.scores import (
     Spread,
-    column_rows,
     columns_of,
     conditions_of,
     counted,
-    spread_of,
+    larger_is_better,
     spreads,
-    stamp,
     unit_of,
 )
-from harness.run_folder import condition
+from harness.leaderboards.time_plot import show_times
 
 ANGLES = {"yaw": "yaw of the view [degrees], positive to the subject's left", "pitch": "pitch of the view [degrees]"}
 ANGLE_REMEDY = (
@@ -44,36 +39,6 @@ OTHER_MEANS = {
     "sample>set": "is over all samples alike",
     "sample>scan>set": "averages scans",
 }
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What the figures are about.
-
-    Attributes:
-        board: benchmark, data and protocol.
-        column: of the scores; empty where no run has any.
-        runs: those chosen, best first.
-        tables: scores per sample, by key of the run.
-        names, places: of the runs in legends and on the board, by key.
-    """
-
-    board: Board
-    column: str
-    runs: Sequence[Run]
-    tables: dict[str, pandas.DataFrame]
-    names: dict[str, str]
-    places: dict[str, int]
-
-    @property
-    def unit(self) -> str:
-        """The unit of the board's values, the column's among them."""
-        return self.board.key.unit
-
-    @property
-    def by_name(self) -> dict[str, int]:
-        """Places by the names in the legend."""
-        return {self.names[key]: place for key, place in self.places.items()}
 
 
 def show_curves(drawn: Drawn, runs: Sequence[Run]) -> None:
@@ -106,7 +71,7 @@ def show_curves(drawn: Drawn, runs: Sequence[Run]) -> None:
         streamlit.caption(
             f"All scan points of the samples together; bands are {INTERVALS}. Further up is better.{fallback}"
         )
-    _say_missing(missing)
+    say_missing(missing)
 
 
 def show_conditions(drawn: Drawn, runs: Sequence[Run]) -> None:
@@ -151,38 +116,6 @@ def show_bars(drawn: Drawn, runs: Sequence[Run]) -> None:
     streamlit.markdown(f"**By {kind}**")
     streamlit.plotly_chart(bar_figure(bars, drawn.by_name, kind, "error", drawn.unit), key="columns")
     _caption(drawn)
-
-
-def show_times(drawn: Drawn, runs: Sequence[Run]) -> None:
-    """The board's values against the median time of a call, on one hardware."""
-    conditions = timed_conditions(runs, drawn.board.key.kind)
-    if not conditions:
-        streamlit.info(
-            f"No method was timed on {drawn.board.key.kind} data. Time all of them together: "
-            "`python -m harness run -m method=deca,mica bench=timing`."
-        )
-        return
-    places = streamlit.columns([2, 2, 1])
-    heading = choose("Error", drawn.board.columns, "heading", places[0].container(), few=2)
-    machines = list(dict.fromkeys(c.hardware for c in conditions))
-    hardware = choose("Hardware", machines, "hardware", places[1].container(), few=1)
-    calls = [c.call for c in conditions if c.hardware == hardware]
-    call = choose("A call has", calls, "call", places[2].container(), words=lambda name: name or "one sample", few=3)
-    shown = {run.key for run in drawn.runs}
-    points, without = timed_runs(drawn.board, heading, runs, TimedCondition(hardware, call, drawn.board.key.kind))
-    points = [point for point in points if point.run.key in shown]
-    if points:
-        names = [drawn.names[point.run.key] for point in points]
-        errors = [_interval_of(drawn, point, heading) for point in points]
-        figure = front_figure(points, names, drawn.by_name, errors, f"{heading} [{drawn.board.key.unit}]")
-        streamlit.plotly_chart(figure, key="front")
-        without_interval = " Some values have no interval over subjects." if None in errors else ""
-        streamlit.caption(
-            f"Left and low is better; bars are {INTERVALS}.{without_interval} Times: median of single calls on "
-            f"{hardware}, of the timing benchmark's runs with the same options except for weights, which do not change "
-            "the time. Filled: no other method is as good in both and better in one."
-        )
-    _say_missing([f"{drawn.names[run.key]}: not timed there with its options" for run in without if run.key in shown])
 
 
 PLOTS: dict[str, tuple[str, Callable[[Drawn, Sequence[Run]], None]]] = {
@@ -254,37 +187,11 @@ def _by_column(drawn: Drawn, run: Run, columns: Sequence[str]) -> list[tuple[str
     return [(column, spreads(run, table, protocol_id, column, None)[0][1]) for column in there]
 
 
-def _interval_of(drawn: Drawn, point: TimedRun, heading: str) -> Spread | None:
-    """The spread behind a value of the board; None where the board's value is another mean, or of one subject."""
-    key = drawn.board.key
-    for row in point.run.rows:
-        if row["protocol_id"] == key.protocol_id and heading_of(row) == heading:
-            table = drawn.tables[point.run.key]
-            for name, value in condition(row).items():
-                table = table[table[name] == value] if name in table and value != "all" else table
-            rows = column_rows(table, key.protocol_id, str(row["column"]))
-            found = spread_of(stamp(point.run), key.protocol_id, str(row["column"]), f"row {heading}", rows)
-            same = found.value is not None and math.isclose(found.value, point.error, rel_tol=1e-6)
-            return found if same and found.low is not None else None
-    return None
-
-
 def _caption(drawn: Drawn) -> None:
     protocol = drawn.runs[0].protocol(drawn.board.key.protocol_id)
     how = OTHER_MEANS.get(str(protocol.get("aggregation")))
+    larger = larger_is_better(drawn.runs[0], drawn.board.key.protocol_id, drawn.column)
+    better = "Higher is better." if larger else "Lower is better."
     failures = "Failed samples count as the mean face."
     other = " " + POOLED.format(how=how) if how else ""
-    streamlit.caption(f"Mean over subjects with {INTERVALS}. Lower is better. {failures}{other}")
-
-
-def _say_missing(reasons: Sequence[str]) -> None:
-    if reasons:
-        with streamlit.expander(f"{counted(len(reasons), 'method')} not drawn"):
-            for reason in reasons:
-                streamlit.text(reason)
-
-
-def names_and_places(board: Board) -> tuple[dict[str, str], dict[str, int]]:
-    """What the runs of a board are called, and their places on it, by key."""
-    runs = [line.run for line in board.lines]
-    return names_of(runs), {run.key: place for place, run in enumerate(runs)}
+    streamlit.caption(f"Mean over subjects with {INTERVALS}. {better} {failures}{other}")

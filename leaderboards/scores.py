@@ -70,6 +70,12 @@ def unit_of(run: Run, protocol_id: str, column: str) -> str:
     return units.get(column, str(run.protocol(protocol_id)["unit"]))
 
 
+def larger_is_better(run: Run, protocol_id: str, column: str) -> bool:
+    """Which of two scores of a column is the better one, as the run's summary says: the smaller one unless stated."""
+    rows = [row for row in run.rows if (row["protocol_id"], row["column"]) == (protocol_id, column)]
+    return any(row.get("better") == "larger" for row in rows)
+
+
 def conditions_of(table: pandas.DataFrame) -> list[str]:
     """Names of what tells groups of samples apart (challenge, views, yaw, ...), where there are several groups."""
     names = [str(name) for name in table.columns if name not in {*TABLE_FIELDS, "counted"}]

@@ -22,7 +22,7 @@ from harness.leaderboards.names import names_of, options_of, plain
 from harness.leaderboards.pair_figures import scatter_figure
 from harness.leaderboards.pair_view import show_pair
 from harness.leaderboards.runs import Run
-from harness.leaderboards.scores import columns_of, conditions_of, counted, scores_of, unit_of
+from harness.leaderboards.scores import columns_of, conditions_of, counted, larger_is_better, scores_of, unit_of
 from harness.leaderboards.shelf import Shelf, open_shelf
 from harness.leaderboards.tables import badge, banner
 
@@ -116,11 +116,12 @@ def show_scores(first: Run, second: Run, table_a: pandas.DataFrame, table_b: pan
         streamlit.info("The two runs have no such sample in common.")
         return
     unit, names = unit_of(first, protocol_id, column), _names(first, second)
-    show_verdict(table_a, table_b, protocol_id, column, pairs, names, unit)
+    larger = larger_is_better(first, protocol_id, column)
+    show_verdict(table_a, table_b, protocol_id, column, pairs, names, unit, larger)
     samples = [str(name) for name in pairs["sample"]]
     asked = streamlit.query_params.get("sample")
     chosen = asked if asked in samples else samples[0]
-    show_differences(pairs, names, unit, chosen)
+    show_differences(pairs, names, unit, chosen, larger)
     streamlit.caption(first.summary["meaning"][protocol_id])
     streamlit.subheader("One sample", divider="gray")
     choose("Sample, the biggest difference first", samples, "sample", few=0)
@@ -135,15 +136,16 @@ def show_verdict(
     pairs: pandas.DataFrame,
     names: tuple[str, str],
     unit: str,
+    larger: bool,
 ) -> None:
     """Whether the difference is more than chance."""
     found = difference(table_a, table_b, protocol_id, column, pairs)
     if isinstance(found, str):
         streamlit.warning(f"No difference with an interval: {found}.")
     elif found.excludes_zero:
-        streamlit.success(verdict(found, names, unit, pairs))
+        streamlit.success(verdict(found, names, unit, pairs, larger))
     else:
-        streamlit.info(verdict(found, names, unit, pairs))
+        streamlit.info(verdict(found, names, unit, pairs, larger))
     only = [
         len(set(table["sample"]) - set(other["sample"])) for table, other in ((table_a, table_b), (table_b, table_a))
     ]
@@ -156,11 +158,12 @@ def show_verdict(
         streamlit.caption(f"Failed samples count as the mean face: {failed[0]} of A, {failed[1]} of B.")
 
 
-def show_differences(pairs: pandas.DataFrame, names: tuple[str, str], unit: str, chosen: str) -> None:
+def show_differences(pairs: pandas.DataFrame, names: tuple[str, str], unit: str, chosen: str, larger: bool) -> None:
     """The scatter, and the same samples as a table, the biggest difference first; both can be clicked."""
     left, right = streamlit.columns([1, 1])
     with left:
-        streamlit.markdown("**Every sample** (below the dashed line B is better; click one to see it)")
+        side = "above" if larger else "below"
+        streamlit.markdown(f"**Every sample** ({side} the dashed line B is better; click one to see it)")
         figure = scatter_figure(pairs, names, unit, chosen)
         streamlit.plotly_chart(figure, on_select=_take_point, selection_mode="points", key="scatter")
     with right:

@@ -9,7 +9,8 @@ import streamlit
 from harness.errors import HarnessError
 from harness.leaderboards.boards import Board, make_boards
 from harness.leaderboards.choices import choose, choose_several
-from harness.leaderboards.plots import BY_COLUMN, PLOTS, Drawn, names_and_places
+from harness.leaderboards.drawn import Drawn, names_and_places
+from harness.leaderboards.plots import BY_COLUMN, PLOTS
 from harness.leaderboards.runs import Run
 from harness.leaderboards.scores import columns_of, counted, scores_of, unit_of
 from harness.leaderboards.shelf import Shelf, open_shelf

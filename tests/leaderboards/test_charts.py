@@ -67,6 +67,12 @@ def test_front_joins_the_unbeaten_points_and_fills_them():
     assert 10**low < 1 < 20 < 10**high
 
 
+def test_front_of_scores_that_are_better_when_larger():
+    points = [TimedRun(memory_run(), memory_run(), value, time) for value, time in [(3, 1), (2, 10), (4, 20)]]
+    figure = front_figure(points, list("abc"), {"a": 0, "b": 1, "c": 2}, [None] * 3, "face [%]", larger_is_better=True)
+    assert (list(figure.data[0].x), list(figure.data[0].y)) == ([1, 20], [3, 4])
+
+
 def pairs(**changes):
     fields = {
         "sample": ["s0", EVIL],

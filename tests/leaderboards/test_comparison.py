@@ -59,6 +59,9 @@ def test_difference_is_the_mean_over_subjects_of_the_shown_pairs():
     assert found.value == pytest.approx((ours - theirs).reshape(10, 3).mean(axis=1).mean())
     assert found.excludes_zero
     assert verdict(found, ("ours", "theirs"), "mm", pairs).startswith("ours is better than theirs by ")
+    assert verdict(found, ("ours", "theirs"), "%", pairs, larger_is_better=True).startswith(
+        "theirs is better than ours"
+    )
     assert "30 samples of 10 subjects" in verdict(found, ("ours", "theirs"), "mm", pairs)
     some = pairs[pairs["group"] == "1 view"]
     part = difference(*tables, "id", "face", some)
