@@ -139,11 +139,11 @@ def _leaderboard(arguments: list[str]) -> None:
     from harness.leaderboards import ready
 
     ready.prepare(options.runs, options.results)
-    app = Path(__file__).parent / "leaderboards" / "app.py"
+    app = Path(__file__).parent / "leaderboards" / "app" / "main.py"
     if not app.exists():  # an editable installation maps the folder elsewhere
         import harness.leaderboards
 
-        app = Path(harness.leaderboards.__file__).parent / "app.py"
+        app = Path(harness.leaderboards.__file__).parent / "app" / "main.py"
     sys.argv = [
         "streamlit", "run", str(app), f"--server.port={options.port}", "--server.address=localhost",
         f"--server.headless={str(options.headless).lower()}", "--server.showEmailPrompt=false",

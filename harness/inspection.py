@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from harness.benchmark import Benchmark, Dataset
+from harness.data import MIRROR
 from harness.errors import HarnessError
 from harness.geometry.mesh import Mesh
 from harness.protocols.base import Protocol
@@ -159,10 +160,12 @@ def open_benchmark(manifest: dict[str, Any]) -> Benchmark:
     try:
         # the manifest holds what was asked for (data=auto, a relative data_root): say instead what was found
         dataset = dict(config["bench"]["dataset"])
+        if str(dataset.get("data", "")).startswith(f"{MIRROR}-"):
+            config["data"] = dataset["data"]  # another head model's
         dataset |= {key: config[key] for key in ("data", "data_root") if key in dataset}
         config["bench"] = {**config["bench"], "dataset": dataset}
         check_targets(config["bench"])
-        check_place(dataset["_target_"], folder, manifest["data"]["kind"])
+        check_place(dataset["_target_"], folder, config["data"])
     except (KeyError, TypeError) as error:
         raise HarnessError(f"the run's manifest does not say how its benchmark was built ({error!r})") from None
     built = benchmark(OmegaConf.create(config))
@@ -196,13 +199,14 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def check_place(target: str, folder: Path, kind: str) -> None:
+def check_place(target: str, folder: Path, data: str) -> None:
     """Raises HarnessError if building the data set would look elsewhere, or write a mirror, instead of reading."""
     from hydra.utils import get_class
 
     from harness.data import mirror_folder
 
     dataset: type[Dataset] = get_class(target)
-    expected = mirror_folder(dataset) if kind == "mirror" else folder.parent / dataset.name
+    kind, _, head = data.partition("-")
+    expected = mirror_folder(dataset, head or None) if kind == MIRROR else folder.parent / dataset.name
     if expected != folder:
         raise HarnessError(f"{folder}: the run read its data there, but it would be looked for in {expected}")

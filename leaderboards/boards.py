@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -216,7 +216,7 @@ def why_not(one: Run, other: Run, key: BoardKey) -> str | None:
 def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
     """A run's numbers on a board, by column heading."""
     return {
-        " · ".join(filter(None, (row["column"], in_words(condition(row))))): Cell(
+        heading_of(row): Cell(
             *(row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]),
             larger_is_better=row.get("better") == "larger",
             column=str(row["column"]),
@@ -225,6 +225,11 @@ def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
         for row in run.rows
         if row["protocol_id"] == key.protocol_id
     }
+
+
+def heading_of(row: Mapping[str, Any]) -> str:
+    """The heading of a summary row's column: "region · condition"."""
+    return " · ".join(filter(None, (row["column"], in_words(condition(row)))))
 
 
 def with_newest(lines: Sequence[Line]) -> list[Line]:

@@ -100,7 +100,7 @@ def score_bars(rows: pandas.DataFrame, unit: str, chosen: str | None = None) -> 
 
 def prediction_figure(surface: Surface, frame: Frame | None = None) -> go.Figure:
     """The predicted mesh, looked at from the front."""
-    return _figure([_plain(lighter(surface), PREDICTION_COLOUR, "prediction")], frame or Frame.around(surface))
+    return _figure([plain_trace(lighter(surface), PREDICTION_COLOUR, "prediction")], frame or Frame.around(surface))
 
 
 def error_figure(
@@ -117,7 +117,7 @@ def error_figure(
     """
     traces = error_traces(lighter(scan), limit, unit)
     if overlay is not None:
-        traces.append(_plain(lighter(overlay), PREDICTION_COLOUR, "prediction", opacity=0.45))
+        traces.append(plain_trace(lighter(overlay), PREDICTION_COLOUR, "prediction", opacity=0.45))
     return _figure(traces, frame or Frame.around(scan))
 
 
@@ -126,7 +126,7 @@ def error_traces(scan: Surface, limit: float, unit: str) -> list[go.Mesh3d]:
     scored = scan.scored_faces
     traces = []
     if not scored.all():
-        traces.append(_plain(Surface(scan.vertices, scan.faces[~scored]), SCAN_GREY, "not scored"))
+        traces.append(plain_trace(Surface(scan.vertices, scan.faces[~scored]), SCAN_GREY, "not scored"))
     if scored.any() and scan.errors is not None:
         part, used = _used(scan.vertices, scan.faces[scored])
         traces.append(
@@ -144,7 +144,8 @@ def error_traces(scan: Surface, limit: float, unit: str) -> list[go.Mesh3d]:
     return traces
 
 
-def _plain(surface: Surface, colour: str, name: str, opacity: float = 1.0) -> go.Mesh3d:
+def plain_trace(surface: Surface, colour: str, name: str, opacity: float = 1.0) -> go.Mesh3d:
+    """A mesh in one colour."""
     part, _ = _used(surface.vertices, surface.faces)
     return _mesh(part, name, color=colour, opacity=opacity, hoverinfo="name")
 

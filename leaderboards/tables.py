@@ -43,6 +43,7 @@ STYLE = """
 .board a {color: inherit; text-decoration: underline; text-decoration-color: rgba(128,128,128,.6);
   text-underline-offset: 3px;}
 .board a:hover {text-decoration-color: currentColor;}
+.small a {color: inherit;}
 .board .older {opacity: .65;}
 .board code, .facts code, .title code {font-size: .85em; background: rgba(128,128,128,.14); padding: .05rem .3rem;
   border-radius: 4px;}

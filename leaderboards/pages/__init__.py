@@ -1,1 +1,1 @@
-"""The pages, scripts that `leaderboards/app.py` names: each draws itself from the shelf and the address."""
+"""The pages, scripts that `leaderboards/app/main.py` names: each draws itself from the shelf and the address."""

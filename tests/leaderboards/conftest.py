@@ -48,10 +48,14 @@ def make_runs(tmp_path_factory):
     toy = Benchmark("toy", ToyDataset(6), (ToyProtocol(),))
     for name in ("Good", "Bad"):
         run(toy, MethodSpec(name, f"tests.toys:{name}"), {}, RunOptions(root=root))
-    data_root = tmp_path_factory.mktemp("data")
-    (data_root / "ball").mkdir()
+    make_ball_run(root, tmp_path_factory.mktemp("data"), "LargerBall")
+    return root
+
+
+def make_ball_run(root, data_root, method):
+    """Runs one of the methods of `tests.leaderboards.balls`, on scans that a page can open again."""
+    (data_root / "ball").mkdir(exist_ok=True)
     (data_root / "ball" / "ball.txt").write_text("round")
-    dataset = BallDataset("real", str(data_root))
     config = {
         "bench": {
             "_target_": "harness.benchmark.Benchmark",
@@ -62,8 +66,17 @@ def make_runs(tmp_path_factory):
         "data": "auto",
         "data_root": "data",
     }
-    spec = MethodSpec("LargerBall", "tests.leaderboards.balls:LargerBall")
-    run(Benchmark("ball", dataset, (BallProtocol(),)), spec, config, RunOptions(root=root))
+    benchmark = Benchmark("ball", BallDataset("real", str(data_root)), (BallProtocol(),))
+    run(benchmark, MethodSpec(method, f"tests.leaderboards.balls:{method}"), config, RunOptions(root=root))
+
+
+@pytest.fixture(scope="session")
+def ball_pair(tmp_path_factory):
+    """A folder of two runs on the same scans: treat as read-only."""
+    root, data_root = tmp_path_factory.mktemp("pair"), tmp_path_factory.mktemp("data")
+    with in_this_process():
+        for name in ("LargerBall", "SmallerBall"):
+            make_ball_run(root, data_root, name)
     return root
 
 

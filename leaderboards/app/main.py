@@ -6,9 +6,16 @@ import streamlit
 
 from harness.leaderboards.tables import STYLE
 
-PAGES = Path(__file__).parent / "pages"
-# Every page by its address; the first one opens. (Streamlit would print a string that stands alone here.)
-TITLES = {"boards": "Boards", "papers": "Papers' tables", "run": "Run"}
+PAGES = Path(__file__).parents[1] / "pages"
+# Every page by its address; the first one opens. (Streamlit would print a string that stands here.)
+TITLES = {
+    "boards": "Boards",
+    "papers": "Papers' tables",
+    "plots": "Plots",
+    "compare": "Compare",
+    "method": "Methods",
+    "run": "Run",
+}
 
 streamlit.set_page_config("3D face reconstruction leaderboard", page_icon="📐", layout="wide")
 streamlit.html(STYLE)

@@ -1,0 +1,141 @@
+"""The comparison in a real browser: a link opens it, one view turns all, and a picked sample is in the address."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.leaderboards.test_pages import key
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+PATIENCE = 120_000  # ms: a busy machine draws four scenes in software
+CAMERAS = """() => Object.keys(document.getElementById("figure")._fullLayout || {})
+    .filter(name => /^scene\\d*$/.test(name))
+    .map(name => JSON.stringify(document.getElementById("figure")._fullLayout[name]._scene.getCamera().eye))"""
+"""Where the cameras of all scenes really are, not only where the layout says."""
+
+
+@pytest.fixture(scope="module")
+def leaderboard(ball_pair, tmp_path_factory):
+    """Address of a leaderboard that nobody has visited yet."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    log = (tmp_path_factory.mktemp("log") / "server.txt").open("w+")
+    command = [
+        sys.executable,
+        "-m",
+        "harness",
+        "leaderboard",
+        "--headless",
+        "--port",
+        str(port),
+        "--runs",
+        str(ball_pair),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        wait_for(f"http://localhost:{port}/_stcore/health", server)
+        yield f"http://localhost:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        log.close()
+
+
+def wait_for(address, server):
+    for _ in range(240):
+        assert server.poll() is None, "the leaderboard ended"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("the leaderboard does not answer")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    page = browser.new_page(viewport={"width": 1300, "height": 2200})
+    page.set_default_timeout(PATIENCE)
+    yield page
+    page.close()
+
+
+def views(page):
+    """The frame with the 3D views, once all four are drawn."""
+    page.locator("iframe[title*='linked_view']").wait_for()
+    frame = next(frame for frame in page.frames if "linked_view" in frame.url)
+    frame.wait_for_function(f"() => ({CAMERAS})().length === 4")
+    return frame
+
+
+def sample_box(page):
+    """The field that names the chosen sample."""
+    return page.locator("[data-testid=stSelectbox]", has_text="biggest difference first").locator("input")
+
+
+def link(leaderboard, ball_pair, **more):
+    state = {"a": key(ball_pair, "LargerBall"), "b": key(ball_pair, "SmallerBall"), **more}
+    return f"{leaderboard}/compare?{'&'.join(f'{name}={value}' for name, value in state.items())}"
+
+
+def test_link_opens_the_comparison_and_one_view_turns_all(page, leaderboard, ball_pair):
+    page.goto(link(leaderboard, ball_pair, sample="ball_1"))
+    frame = views(page)
+    assert page.get_by_role("link", name="Boards").count(), "the menu is there though the first visit is to this page"
+    assert sample_box(page).input_value() == "ball_1"
+    before = frame.evaluate(CAMERAS)
+    assert len(set(before)) == 1
+    box = frame.locator("#figure").bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.25 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"], steps=6)
+    page.mouse.up()
+    turned = f"before => {{ const now = ({CAMERAS})(); return now[0] !== before && new Set(now).size === 1; }}"
+    frame.wait_for_function(turned, arg=before[0])
+
+
+def test_another_sample_keeps_the_turn_and_stands_in_the_address(page, leaderboard, ball_pair):
+    page.goto(link(leaderboard, ball_pair))
+    frame = views(page)
+    scene = 'document.getElementById("figure")._fullLayout.scene.camera'
+    eye = '{"x":1.5,"y":0.5,"z":1}'
+    frame.evaluate(f'() => {{ Plotly.relayout("figure", {{"scene.camera": {{...{scene}, eye: {eye}}}}}) }}')
+    same = f"""() => ({CAMERAS})().every(now => Math.hypot(...Object.entries({eye}).map(
+        ([axis, place]) => JSON.parse(now)[axis] - place)) < 1e-6)"""
+    frame.wait_for_function(same)
+    sample_box(page).click()
+    page.get_by_role("option", name="ball_1").click()
+    page.wait_for_url("**sample=ball_1**")
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="hidden")
+    frame.wait_for_function(same)
+
+
+def test_click_in_the_scatter_chooses_the_sample(page, leaderboard, ball_pair):
+    page.goto(link(leaderboard, ball_pair, sample="ball_3"))
+    views(page)
+    page.locator(".js-plotly-plot .scatterlayer .trace").last.locator("path.point").nth(1).click(force=True)
+    page.wait_for_url("**sample=ball_1**")
