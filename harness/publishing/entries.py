@@ -98,7 +98,7 @@ def _content(path: str) -> bytes:
             raise HarnessError(f"{path}: is no file")
         if found.st_size > MOST_ENTRY_BYTES:
             raise HarnessError(f"{path}: has {found.st_size} bytes, expected {MOST_ENTRY_BYTES} at most")
-        return os.read(file, MOST_ENTRY_BYTES)
+        return os.read(file, found.st_size + 1)
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read ({error.strerror})") from None
     finally:

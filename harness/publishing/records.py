@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ def check_records(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> No
     check_agreement(manifest, summary)
     for row in summary["rows"]:
         if missing := ROW_FIELDS - set(row):
-            raise HarnessError(f"summary.json: a row lacks {', '.join(sorted(missing))}")
+            raise HarnessError(
+                f"summary.json: a row lacks {', '.join(sorted(missing))}; of an older version? Run again"
+            )
         for name in ("value", "value_dropping_failures", "std_subjects"):
             if not isinstance(row[name], (int, float, type(None))):
                 raise HarnessError(f"summary.json: {name} is {row[name]!r}, expected a number or null")
@@ -86,17 +89,17 @@ def check_rows(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
             or has under another name, its condition is odd, or its counts cannot be.
     """
     names = {protocol["id"]: name for name, protocol in manifest["protocols"].items()}
-    seen = set()
+    meaning, seen = summary["meaning"], set()
     for row in summary["rows"]:
         key = row_key(row)
         identity, evaluated, expected = key[0], row["evaluated"], row["expected"]
-        if names.get(identity) != row["protocol"] or identity not in summary["meaning"]:
+        if names.get(identity) != row["protocol"] or identity not in meaning:
             trouble = f"protocol {identity} is not in the manifest under this name and id:"
         elif not 0 <= evaluated <= expected or not expected:
             trouble = f"{evaluated} of {expected} samples"
         elif row["value"] is None and row["std_subjects"] is not None:
             trouble = "a deviation without a value"
-        elif not all(map(_is_condition, key[2:])) or len(key) > 2 + MOST_CONDITIONS:
+        elif len(key) > 2 + MOST_CONDITIONS or not _are_conditions(key[2:]):
             trouble = f"more than {MOST_CONDITIONS} conditions, or one that is no short text or integer,"
         elif key in seen:
             trouble = "a second row"
@@ -108,14 +111,21 @@ def check_rows(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         raise HarnessError("summary.json: has no row, so there is no number")
 
 
-def _is_condition(item: tuple[str, Any]) -> bool:
-    name, value = item
-    return len(name) <= 50 and (type(value) is int or (type(value) is str and len(value) <= 200))
+def _are_conditions(items: tuple[tuple[str, Any], ...]) -> bool:
+    for name, value in items:
+        if not (len(name) <= 50 and (type(value) is int or (type(value) is str and len(value) <= 200))):
+            return False
+    return True
 
 
 def row_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a row of a summary is about: protocol, column and condition."""
-    return row["protocol_id"], row["column"], *sorted([(name, row[name]) for name in row if name not in ROW_FIELDS])
+    return row["protocol_id"], row["column"], *[(name, row[name]) for name in _condition_names(tuple(row))]
+
+
+@lru_cache(maxsize=256)
+def _condition_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(names) - ROW_FIELDS))
 
 
 def in_text(row: Mapping[str, Any]) -> str:
