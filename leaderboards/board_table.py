@@ -87,8 +87,8 @@ def _line(line: Line, board: Board, statistics: Statistics, places: Mapping[str,
     return (
         f'<tr class="{"" if line.newest else "older"}">'
         f'<td class="first"><a href="{link}" target="_self" title="{escape(run.manifest["paper"] or "no paper")}">'
-        f"{escape(run.method)}</a>{about}</td>{_rank(places, line)}{cells}"
-        f'<td class="number">{short}{evaluated}/{expected}</td>'
+        f"{escape(run.method)}</a>{about}</td>{_rank(places, line)}"
+        f'<td class="number">{short}{evaluated}/{expected}</td>{cells}'
         f'<td title="{escape(run.hardware)}">{escape(str(run.manifest["device"]))}</td>'
         f'<td class="date" title="{escape(run.date)}">{escape(run.date[:10])}</td>'
         f'<td><a href="{link}" target="_self"><code>{escape(run.identity[:8])}</code></a>'

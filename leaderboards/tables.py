@@ -24,12 +24,12 @@ STYLE = """
 .board .number {text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;}
 .board .best {font-weight: 700;}
 .board .tied {background: rgba(64,132,214,.13);}
-.board .equals {opacity: .75; padding-left: .2rem; position: absolute;}
+.board .equals {opacity: .75; display: inline-block; width: 0; text-indent: .15rem;}
 .board .date {white-space: nowrap;}
 .board thead a {text-decoration: none;}
 .board thead a:hover {text-decoration: underline;}
 .board th.first, .board td.first {position: sticky; left: 0; z-index: 1; min-width: 12rem; max-width: 18rem;
-  background: var(--ground, Canvas);}
+  background: light-dark(#ffffff, #171614);}
 .board .short {max-width: 17rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;}
 .overview {max-height: 21rem; overflow-y: auto;}
 .overview .board {font-size: .87rem;}

@@ -1,5 +1,6 @@
 """Boards: nothing that differs in protocol or data shares a table; ranking and marks are right."""
 
+from html.parser import HTMLParser
 from itertools import product
 
 import pytest
@@ -8,6 +9,7 @@ from harness import HarnessError
 from harness.leaderboards.board_table import board_html
 from harness.leaderboards.boards import keys_of, make_board, make_boards
 from harness.leaderboards.tables import board_title, failure_note
+from harness.statistics import Interval, Standing, Standings
 from tests.leaderboards.balls import memory_run
 
 
@@ -96,6 +98,50 @@ def test_failures_show_both_values_and_the_coverage():
     assert "2/4" in page
     assert "mean face" in failure_note(board)
     assert failure_note(make_boards([memory_run()])[0]) == ""
+
+
+class Grid(HTMLParser):
+    """A table as a browser lays it out: (row, column) -> text, spans filled in."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.cells, self.row, self.here = {}, -1, []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.row, self.column = self.row + 1, 0
+        elif tag in ("td", "th"):
+            spans = {**{"colspan": 1, "rowspan": 1}, **dict(attrs)}
+            while (self.row, self.column) in self.cells:
+                self.column += 1
+            rows, columns = range(int(spans["rowspan"])), range(int(spans["colspan"]))
+            self.here = [(self.row + r, self.column + c) for r in rows for c in columns]
+            self.cells |= dict.fromkeys(self.here, "")
+
+    def handle_data(self, data):
+        self.cells |= {place: self.cells[place] + data for place in self.here}
+
+    def line(self, row):
+        """One row of the body, by its heading over both rows of the head."""
+        width = 1 + max(column for _, column in self.cells)
+        heads = [dict.fromkeys(self.cells[r, c].replace(" ▲", "") for r in (0, 1)) for c in range(width)]
+        return {" ".join(head): self.cells[row + 2, c] for c, head in enumerate(heads)}
+
+
+def test_every_cell_stands_under_its_heading():
+    run = memory_run(value=1.25, evaluated=1)
+    (board,) = make_boards([run, memory_run("other", 7.5, views=(3,))])
+    places = {run.key: Standing(Interval(1.25, 1.0, 1.5), None, True, 1, 2)}
+    for statistics in ({}, {"face · 1 view": Standings(places, run.key, 2)}):
+        first, second = (Grid(board_html(board, statistics)).line(row) for row in (0, 1))
+        assert (first["method"], second["method"]) == ("ours", "other")
+        assert (first["coverage"], second["coverage"]) == ("incomplete2/4", "2/2")
+        assert first["1 view face [mm]"].startswith("1.25") and first["3 views face [mm]"].startswith("1.25")
+        assert (second["1 view face [mm]"], second["3 views face [mm]"]) == ("–", "7.50")
+        assert (first["hardware"], first["date"]) == ("cpu", "2026-01-01")
+        assert first["run"].startswith(run.identity[:8])
+        assert (first.get("rank"), second.get("rank")) == (("1–2", "–") if statistics else (None, None))
 
 
 def test_badges_say_what_was_measured_on():
