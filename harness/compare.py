@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.protocols.words import better, differing
+from harness.protocols.words import differing
 from harness.results import Result
-from harness.run_folder import condition, in_words
+from harness.run_folder import condition, in_words, larger_is_better
 from harness.statistics import Difference, difference, filled, holm, subject_means
 from harness.statistics.pairs import LEVEL
 
@@ -38,6 +38,7 @@ class Number:
         detectable: the true difference that would have been called one in four of five such data sets, at the level
             left after the correction.
         over_subjects: whether `values` are means over subjects, as `difference` is.
+        larger_is_better: of two values; the smaller one otherwise.
     """
 
     protocol: str
@@ -53,6 +54,7 @@ class Number:
     verdict: str = ""
     detectable: float | None = None
     over_subjects: bool = True
+    larger_is_better: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def compare(first: Result, second: Result) -> Comparison:
     pairs = [(mine, theirs) for mine in first.rows for theirs in second.rows if _key(mine) == _key(theirs)]
     tables = {pid: tuple(r.table[r.table["protocol_id"] == pid] for r in (first, second)) for pid in shared}
     numbers = [_number(mine, theirs, first.protocols, names, tables[mine["protocol_id"]]) for mine, theirs in pairs]
-    corrected = _corrected(numbers, first.protocols, names)
+    corrected = _corrected(numbers, names)
     largest: dict[str, tuple[Number, Sequence[Apart]]] = {}
     for number in corrected:
         if number.difference is not None and number.protocol_id not in largest:
@@ -193,6 +195,7 @@ def _number(
         dropping=(mine["value_dropping_failures"], theirs["value_dropping_failures"]),
         coverage=((mine["evaluated"], mine["expected"]), (theirs["evaluated"], theirs["expected"])),
         over_subjects=protocol.get("aggregation") == OVER_SUBJECTS,
+        larger_is_better=larger_is_better(mine),
     )
     if protocol.get("distance") == "time":
         return replace(number, verdict="not tested: times of calls have no samples to pair")
@@ -214,9 +217,7 @@ def label(number: Number) -> str:
     return ", ".join(filter(None, (number.column, in_words(number.condition))))
 
 
-def _corrected(
-    numbers: Sequence[Number], protocols: Mapping[str, Mapping[str, Any]], names: tuple[str, str]
-) -> list[Number]:
+def _corrected(numbers: Sequence[Number], names: tuple[str, str]) -> list[Number]:
     """The numbers with corrected p-values, verdicts and what could have been seen."""
     tested = [number for number in numbers if number.difference is not None]
     p_values = iter(holm(np.array([number.difference.p_value for number in tested if number.difference])))
@@ -229,7 +230,7 @@ def _corrected(
         if number.difference.value == number.difference.deviation == 0:
             found.append(replace(number, p_value=p_value, verdict="equal throughout"))
             continue
-        first_wins = (number.difference.value < 0) == (better(protocols[number.protocol_id], number.column) == "lower")
+        first_wins = (number.difference.value > 0) == number.larger_is_better
         verdict = f"{names[0 if first_wins else 1]} is better" if p_value < LEVEL else "not separable"
         detectable = number.difference.detectable(LEVEL / len(tested))
         found.append(replace(number, p_value=p_value, verdict=verdict, detectable=detectable))

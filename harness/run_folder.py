@@ -30,8 +30,10 @@ SCHEMA = 1
 COLUMNS = {"value": pyarrow.float64(), "fallback": pyarrow.float64(), "failure": pyarrow.string()}
 ROW_FIELDS = {
     *("protocol", "protocol_id", "column", "unit", "value", "value_dropping_failures"),
-    *("evaluated", "expected", "std_subjects", "better"),
+    *("evaluated", "expected", "std_subjects"),
 }
+BETTER = "better"
+"""A row's field, "larger" where the larger of two values is the better one; missing elsewhere."""
 ARRAY_FIELDS = (
     *("vertices", "faces", "landmarks", "landmarks_2d", "label_map"),
     *("neutral_vertices", "neutral_landmarks", "projection"),
@@ -188,7 +190,12 @@ class RunFolder:
 
 def condition(row: Mapping[str, Any]) -> dict[str, str | int]:
     """The part of a summary row that says which samples it is about, e.g. {"views": 3}."""
-    return {key: value for key, value in row.items() if key not in ROW_FIELDS}
+    return {key: value for key, value in row.items() if key not in ROW_FIELDS and key != BETTER}
+
+
+def larger_is_better(row: Mapping[str, Any]) -> bool:
+    """Which of two values of a summary row's column is the better one."""
+    return row.get(BETTER) == "larger"
 
 
 def in_words(what: Mapping[str, str | int]) -> str:

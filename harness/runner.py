@@ -26,7 +26,7 @@ from harness.isolation.process import WorkerProcess
 from harness.method import MethodSpec
 from harness.protocols.base import Protocol
 from harness.protocols.scores import SampleScore
-from harness.run_folder import RunFolder
+from harness.run_folder import BETTER, RunFolder
 from harness.samples import Array, Prediction, Sample
 from harness.scoring import score_samples
 
@@ -159,7 +159,7 @@ def summarise(folder: RunFolder, records: Records, samples: Sequence[Sample], be
         lines = [sample_score(folder, sample, protocol, records[sample.id][protocol.name]) for sample in samples]
         for row in protocol.summarise(lines):
             unit = protocol.unit_of(row["column"])
-            better = {"better": "larger"} if protocol.larger_is_better(row["column"]) else {}
+            better = {BETTER: "larger"} if protocol.larger_is_better(row["column"]) else {}
             rows.append({**row, "protocol": protocol.name, "protocol_id": protocol.id, "unit": unit, **better})
     manifest = folder.manifest()
     return {

@@ -40,7 +40,7 @@ def title(board: Board) -> str:
     """Benchmark, protocol with its id, unit, and REAL or MIRROR."""
     key = board.key
     kind = f"MIRROR: {MIRROR_BANNER[0].lower()}{MIRROR_BANNER[1:]}" if key.kind == "mirror" else "REAL"
-    return f"{key.bench} · {key.protocol} [{key.protocol_id}] · {key.unit}, lower is better · {kind} ({key.version})"
+    return f"{key.bench} · {key.protocol} [{key.protocol_id}] · {key.unit}, {board.direction} · {kind} ({key.version})"
 
 
 def stem_of(board: Board) -> str:

@@ -14,10 +14,11 @@ import pandas
 import pyarrow.parquet
 
 from harness.errors import HarnessError
-from harness.leaderboards.boards import Board
+from harness.leaderboards.boards import Board, Line
 from harness.leaderboards.runs import Run
 from harness.samples import Array
 from harness.statistics import Standings, standings, subject_means
+from harness.statistics.standings import Better
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ def _column(board: Board, heading: str, means: Means) -> Standings:
         return Standings(note=means.note)
     values = {line.run.key: line.cells[heading].value for line in board.lines if line.newest and heading in line.cells}
     keys = tuple(key for key in sorted(values) if key in means.values and _agrees(key, values[key], means))
-    return _standings(means, keys) if keys else Standings(note=NO_TABLE)
+    better: Better = "higher" if any(_larger(line, heading) for line in board.lines) else "lower"
+    return _standings(means, keys, better) if keys else Standings(note=NO_TABLE)
 
 
 def _agrees(key: str, value: float | None, means: Means) -> bool:
@@ -86,8 +88,12 @@ def _agrees(key: str, value: float | None, means: Means) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _standings(means: Means, keys: tuple[str, ...]) -> Standings:
-    return standings(means.frame[list(keys)])
+def _standings(means: Means, keys: tuple[str, ...], better: Better) -> Standings:
+    return standings(means.frame[list(keys)], better)
+
+
+def _larger(line: Line, heading: str) -> bool:
+    return heading in line.cells and line.cells[heading].larger_is_better
 
 
 @lru_cache(maxsize=1024)

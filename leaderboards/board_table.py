@@ -31,7 +31,7 @@ def board_html(
         board: what is shown, in its order.
         statistics: by column; without them there are no intervals, ranks and ties.
         by: what the board is sorted by, a column or another heading.
-        descending: whether the largest comes first.
+        descending: whether the best comes last.
         sort_link: heading -> address of the page sorted by it; None for headings that are no links.
     """
     by = by or board.columns[0]

@@ -25,7 +25,7 @@ class Choice:
         filters: name of FILTERS -> values to keep; a name without values keeps all.
         older: whether runs that a newer one of the same method and options has replaced are shown.
         sort: a column's heading or one of NAMES; the first column if empty or not on the board.
-        descending: largest first.
+        descending: the best last.
     """
 
     filters: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.leaderboards.runs import Run
-from harness.run_folder import condition, in_words
+from harness.run_folder import condition, in_words, larger_is_better
 
 
 @dataclass(frozen=True, order=True)
@@ -92,6 +92,16 @@ class Board:
     aggregation: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
+
+    @property
+    def direction(self) -> str:
+        """Which values are better, in words."""
+        cells = {heading: cell for line in self.lines for heading, cell in line.cells.items()}
+        larger = list(dict.fromkeys(cell.column for cell in cells.values() if cell.larger_is_better))
+        if not larger:
+            return "lower is better"
+        every = all(cell.larger_is_better for cell in cells.values())
+        return "larger is better" if every else f"lower is better, but larger for {', '.join(larger)}"
 
     @property
     def has_failures(self) -> bool:
@@ -218,7 +228,7 @@ def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
     return {
         heading_of(row): Cell(
             *(row["value"], row["value_dropping_failures"], row["evaluated"], row["expected"], row["std_subjects"]),
-            larger_is_better=row.get("better") == "larger",
+            larger_is_better=larger_is_better(row),
             column=str(row["column"]),
             condition=tuple(condition(row).items()),
         )
@@ -262,14 +272,14 @@ NAMES = ("method", "coverage", "hardware", "date")
 
 
 def sorted_lines(lines: Sequence[Line], by: str, descending: bool = False) -> tuple[Line, ...]:
-    """Newest runs by a column's value or one of NAMES, what has no value last; older runs follow the newest one."""
+    """Newest runs, best of a column first or by one of NAMES; what has no value last, older runs after the newest."""
 
     def value(line: Line) -> tuple[Any, ...]:
         cell = line.cells.get(by)
         if by in NAMES:
             share = line.coverage[0] / max(line.coverage[1], 1)
             return ({"coverage": share, "hardware": line.run.hardware, "date": line.run.date}.get(by, ""),)
-        return () if cell is None or cell.value is None else (cell.value,)
+        return () if cell is None or cell.rank is None else (cell.rank,)
 
     newest = sorted((line for line in lines if line.newest), key=lambda line: (line.run.method, line.run.variant))
     if by == "method":

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas
 import streamlit
 
+from harness import run_folder
 from harness.errors import HarnessError
 from harness.leaderboards.runs import Run, sample_table
 from harness.publishing.records import TABLE_FIELDS
@@ -73,7 +74,7 @@ def unit_of(run: Run, protocol_id: str, column: str) -> str:
 def larger_is_better(run: Run, protocol_id: str, column: str) -> bool:
     """Which of two scores of a column is the better one, as the run's summary says: the smaller one unless stated."""
     rows = [row for row in run.rows if (row["protocol_id"], row["column"]) == (protocol_id, column)]
-    return any(row.get("better") == "larger" for row in rows)
+    return any(run_folder.larger_is_better(row) for row in rows)
 
 
 def conditions_of(table: pandas.DataFrame) -> list[str]:

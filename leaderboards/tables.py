@@ -102,7 +102,7 @@ def board_title(board: Board) -> str:
         f'<div class="title">{badge(key.kind)}<b>{escape(key.protocol)}</b> <code>{escape(key.protocol_id)}</code>'
         f'<span class="badge plain">{kind}</span>'
         f'<span class="small">data version {escape(key.version)} · all values in {escape(key.unit)}, '
-        "lower is better</span></div>"
+        f"{escape(board.direction)}</span></div>"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 WORDS: dict[str, dict[str, str]] = {
     "alignment": {
@@ -90,11 +90,6 @@ def differing(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[tuple[
         for name in names
         if name != "name" and (name in mine, mine.get(name)) != (name in theirs, theirs.get(name))
     ]
-
-
-def better(protocol: Mapping[str, Any], column: str) -> Literal["lower", "higher"]:
-    """Whether lower or higher values of a column are better: errors and times, or shares of what is right."""
-    return "higher" if protocol.get("statistic") == "f1" or column == "auc" else "lower"
 
 
 def _in_words(name: str, values: Mapping[str, Any]) -> str:

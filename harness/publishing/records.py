@@ -13,7 +13,7 @@ import pyarrow
 import pyarrow.parquet
 
 from harness.errors import HarnessError
-from harness.run_folder import ROW_FIELDS, condition
+from harness.run_folder import BETTER, ROW_FIELDS, condition
 
 LOCAL_FIELDS = {"samples", "data_folder"}  # of a manifest: what a published entry leaves out
 MANIFEST_FIELDS: dict[str, set[str]] = {
@@ -43,6 +43,8 @@ def check_records(manifest: Mapping[str, Any], summary: Mapping[str, Any]) -> No
     """
     check_agreement(manifest, summary)
     for row in summary["rows"]:
+        if row.get(BETTER, "larger") != "larger":
+            raise HarnessError(f"summary.json: {BETTER} is {row[BETTER]!r}, expected larger or nothing")
         if missing := ROW_FIELDS - set(row):
             raise HarnessError(
                 f"summary.json: a row lacks {', '.join(sorted(missing))}; of an older version? Run again"
@@ -125,7 +127,7 @@ def row_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 @lru_cache(maxsize=256)
 def _condition_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted(set(names) - ROW_FIELDS))
+    return tuple(sorted(set(names) - ROW_FIELDS - {BETTER}))
 
 
 def in_text(row: Mapping[str, Any]) -> str:

@@ -21,8 +21,9 @@ from harness.leaderboards.tables import banner, board_title, boards_address, fai
 
 ABOUT = (
     "How far 3D faces reconstructed from photographs are from a scan of the same person, how well a method's answers "
-    "agree, and how long it takes. Lower is better. Numbers of different protocols or data never share a table, and a "
-    "**mirror**, the synthetic stand-in for a data set that must be asked for, never shares one with real data."
+    "agree, and how long it takes. Every table says whether lower or larger is better. Numbers of different protocols "
+    "or data never share a table, and a **mirror**, the synthetic stand-in for a data set that must be asked for, never "
+    "shares one with real data."
 )
 EMPTY = """Nothing has been measured yet: there is no published entry in `{results}` and no finished run in `{root}`.
 Make one:
@@ -103,7 +104,7 @@ def show_filters(boards: Sequence[Board]) -> tuple[Choice, str]:
             filters.append((name, tuple(picked)))
             place += 1
     left, middle, right, _ = streamlit.columns([1, 1, 1, 2])
-    descending = left.toggle("Largest first", key=remembered_flag("descending"))
+    descending = left.toggle("Reverse order", key=remembered_flag("descending"))
     keep("descending", descending, False)
     older = False
     if any(not line.newest for board in boards for line in board.lines):

@@ -90,7 +90,7 @@ def look(watch: Watch, page: Any, address: str, methods: int) -> None:
     page.keyboard.press("Escape")
     last = "[...document.querySelectorAll('.board .first a')].at(-1)?.textContent"
     before = page.evaluate(last)
-    watch.measure("sort", lambda: page.get_by_text("Largest first").click(), ("table", f"{last} != {before!r}"))
+    watch.measure("sort", lambda: page.get_by_text("Reverse order").click(), ("table", f"{last} != {before!r}"))
     other = "document.querySelector('h2')?.textContent.includes('bench_01') && "
     pick = page.get_by_role("radio", name="bench_01")
     watch.measure("another benchmark", pick.click, *((words, other + until) for words, until in parts(fewer)))
