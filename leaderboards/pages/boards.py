@@ -22,8 +22,8 @@ from harness.leaderboards.tables import banner, board_title, boards_address, fai
 ABOUT = (
     "How far 3D faces reconstructed from photographs are from a scan of the same person, how well a method's answers "
     "agree, and how long it takes. Every table says whether lower or larger is better. Numbers of different protocols "
-    "or data never share a table, and a **mirror**, the synthetic stand-in for a data set that must be asked for, never "
-    "shares one with real data."
+    "or data never share a table, and a **mirror**, the synthetic stand-in for a data set that must be asked for, "
+    "never shares one with real data."
 )
 EMPTY = """Nothing has been measured yet: there is no published entry in `{results}` and no finished run in `{root}`.
 Make one:
