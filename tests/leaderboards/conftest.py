@@ -1,6 +1,7 @@
 """Three small runs, made once: all samples scored, some failed, and one with scans."""
 
 import shutil
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -34,6 +35,12 @@ def in_this_process():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(harness.runner, "WorkerProcess", InThisProcess)
         yield
+
+
+@pytest.fixture(autouse=True)
+def main_module(monkeypatch):
+    """Streamlit's AppTest leaves its script as `__main__`, which processes that are started later would run again."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(scope="session")

@@ -75,8 +75,8 @@ def test_choosing_nothing_keeps_the_table(visit):
 
 
 def test_page_is_in_the_navigation_and_its_data_in_the_package():
-    assert '"papers":' in (PAGE.parents[1] / "app.py").read_text()
+    assert '"papers":' in (PAGE.parents[1] / "app" / "main.py").read_text()
     wheel = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text()
-    for pattern in ("reported/*.csv", "reported/*.yaml", "reported/tables/*.yaml"):
+    for pattern in ("reported/*", "reported/tables/*.yaml"):
         assert pattern in wheel
         assert list(FOLDER.parent.glob(pattern))

@@ -9,8 +9,10 @@ from harness.protocols.consistency import Consistency
 from harness.protocols.faceverse import FaceVerseChamfer
 from harness.protocols.h3ds import H3ds
 from harness.protocols.h3ds_surface import H3dsSurface
+from harness.protocols.landmarks import LandmarkError
 from harness.protocols.now import Now, NowMetrical
 from harness.protocols.now_strict import NowStrict
+from harness.protocols.parsing import ParsingF1, ParsingF1PerImage
 from harness.protocols.realy import Realy
 from harness.protocols.threedfaw import ThreedfawArmse, ThreedfawChamfer
 from harness.protocols.timing import StageTiming, Timing
@@ -18,7 +20,7 @@ from harness.publishing.known_protocols import _protocol_classes, is_known, know
 from tests.toys import ToyProtocol
 
 OWN = [Now, NowMetrical, NowStrict, H3ds, H3dsSurface, Realy, ThreedfawArmse, ThreedfawChamfer, FaceVerseChamfer]
-OWN += [Consistency, Timing, StageTiming]
+OWN += [Consistency, Timing, StageTiming, ParsingF1, ParsingF1PerImage, LandmarkError]
 
 
 def test_every_class_is_looked_at():
@@ -36,6 +38,10 @@ def test_configured_variants_are_known():
         FaceVerseChamfer(name="faceverse_refined", refinement="surface"),
         Timing(hardware="some machine [12345678]"),
         NowStrict(max_iterations=7),
+        LandmarkError(
+            name="nme_exact", official=False, curve="exact", layout="wflw98", threshold=10.0, fallback="middle"
+        ),
+        ParsingF1(name="parsing_f1_own_labels", official=False, labels="celebamask_own"),
     ):
         found = known_protocol(protocol.canonical_json())
         assert isinstance(found, Protocol) and found.id == protocol.id and found.columns == protocol.columns
