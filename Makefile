@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint results clean
 
 demo: .venv/installed
 	$(BIN)/python -m harness run method=glvd bench=h3ds
@@ -14,6 +14,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Scores every method on the mirrors and publishes the runs; goes on where it was stopped.
+METHODS := mean_face,lvd,glvd,deca,emoca,smirk,mica,teaser
+results: .venv/installed
+	for bench in h3ds now faceverse timing; do $(BIN)/python -m harness run -m method=$(METHODS) bench=$$bench data=mirror; done
+	$(BIN)/python -m harness publish runs/*-mirror/*
 
 clean:
 	rm -rf .venv runs training
