@@ -20,6 +20,7 @@ ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"),
 ]
+ROOT = Path(__file__).parents[2]  # data sets of the tests are opened by the server too
 PATIENCE = 60  # seconds: other programs may have the cores
 
 
@@ -46,7 +47,9 @@ def serving(runs: Path, results: Path) -> Iterator[Server]:
     command = [sys.executable, "-m", "harness", "leaderboard", "--headless", "--port", str(port)]
     command += ["--runs", str(runs), "--results", str(results)]
     start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ})
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     try:
         wait_for(f"http://localhost:{port}/_stcore/health", process)
         yield Server(f"http://localhost:{port}/", process, time.perf_counter() - start)

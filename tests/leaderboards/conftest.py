@@ -12,6 +12,7 @@ from harness.isolation import calls
 from harness.method import MethodSpec
 from harness.runner import RunOptions, run
 from tests.leaderboards.balls import BallDataset, BallProtocol
+from tests.leaderboards.browser import browsing
 from tests.toys import ToyDataset, ToyProtocol
 
 
@@ -35,6 +36,13 @@ def in_this_process():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(harness.runner, "WorkerProcess", InThisProcess)
         yield
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A page of the one browser: Playwright cannot be started twice in a process."""
+    with browsing(accept_downloads=True) as page:
+        yield page
 
 
 @pytest.fixture(autouse=True)

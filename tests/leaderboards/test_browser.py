@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="Playwright is not installed: pip install -e .[dev]")
 
-from tests.leaderboards.browser import browsing, chromium, serving
+from tests.leaderboards.browser import chromium, serving
 from tests.leaderboards.made_up import make_entries
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")
@@ -24,12 +24,6 @@ def server(tmp_path_factory):
     make_entries(folder / "results", methods=8, benches=2, samples=80)
     with serving(folder / "runs", folder / "results") as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with browsing(accept_downloads=True) as page:
-        yield page
 
 
 @pytest.fixture

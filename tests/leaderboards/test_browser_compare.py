@@ -1,26 +1,13 @@
 """The comparison in a real browser: a link opens it, one view turns all, and a picked sample is in the address."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-
 import pytest
 
+pytest.importorskip("playwright", reason="Playwright is not installed: pip install -e .[dev]")
+
+from tests.leaderboards.browser import chromium, serving
 from tests.leaderboards.test_pages import key
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-]
-ROOT = Path(__file__).parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(chromium() is None, reason="no Chromium on this machine")]
 PATIENCE = 120_000  # ms: a busy machine draws four scenes in software
 CAMERAS = """() => Object.keys(document.getElementById("figure")._fullLayout || {})
     .filter(name => /^scene\\d*$/.test(name))
@@ -31,54 +18,13 @@ CAMERAS = """() => Object.keys(document.getElementById("figure")._fullLayout || 
 @pytest.fixture(scope="module")
 def leaderboard(ball_pair, tmp_path_factory):
     """Address of a leaderboard that nobody has visited yet."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path_factory.mktemp("log") / "server.txt").open("w+")
-    command = [
-        sys.executable,
-        "-m",
-        "harness",
-        "leaderboard",
-        "--headless",
-        "--port",
-        str(port),
-        "--runs",
-        str(ball_pair),
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        wait_for(f"http://localhost:{port}/_stcore/health", server)
-        yield f"http://localhost:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        log.close()
-
-
-def wait_for(address, server):
-    for _ in range(240):
-        assert server.poll() is None, "the leaderboard ended"
-        try:
-            with urllib.request.urlopen(address, timeout=5):
-                return
-        except OSError:
-            time.sleep(0.5)
-    raise AssertionError("the leaderboard does not answer")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with serving(ball_pair, tmp_path_factory.mktemp("results")) as server:
+        yield server.address.rstrip("/")
 
 
 @pytest.fixture
 def page(browser):
-    page = browser.new_page(viewport={"width": 1300, "height": 2200})
+    page = browser.context.browser.new_page(viewport={"width": 1300, "height": 2200})
     page.set_default_timeout(PATIENCE)
     yield page
     page.close()
