@@ -129,9 +129,12 @@ def _boards(runs: tuple[Run, ...]) -> tuple[Board, ...]:
                 group = alike[what] = _group_for(run, key, groups.setdefault(key, []))
             group.append(run)
     boards = [make_board(group, key) for key, members in groups.items() for group in members]
-    return tuple(
-        sorted(boards, key=lambda b: (b.key.bench, b.key.kind != "real", b.key.version, not b.official, b.key))
-    )
+
+    def place(board: Board) -> tuple[Any, ...]:
+        key = board.key  # units stay in the order of the run's rows
+        return key.bench, key.kind != "real", key.version, not board.official, key.protocol, key.protocol_id
+
+    return tuple(sorted(boards, key=place))
 
 
 def _comparable(run: Run, key: BoardKey) -> tuple[Any, ...]:
@@ -233,7 +236,7 @@ def cells_of(run: Run, key: BoardKey) -> dict[str, Cell]:
             condition=tuple(condition(row).items()),
         )
         for row in run.rows
-        if row["protocol_id"] == key.protocol_id
+        if (row["protocol_id"], row["unit"]) == (key.protocol_id, key.unit)
     }
 
 

@@ -167,3 +167,12 @@ def test_larger_is_better_where_the_protocol_says_so():
     assert [line.run.method for line in board.lines] == ["high", "low", "none"]
     assert [line.cells["face · 1 view"].best for line in board.lines] == [True, False, False]
     assert board.columns == ("face · 1 view", "face · 3 views"), "it is no condition"
+
+
+def test_a_protocol_with_two_units_has_a_board_for_each():
+    run = memory_run()
+    run.rows.extend([{**row, "column": "variance", "unit": "squared coefficients"} for row in run.rows])
+    first, second = make_boards([run])
+    assert (first.key.unit, second.key.unit) == ("mm", "squared coefficients")
+    assert all(heading.startswith("face") for heading in first.columns)
+    assert all(heading.startswith("variance") for heading in second.columns)
