@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError
+from harness.publishing import read_entry
 from harness.run_folder import ROW_FIELDS, RunFolder
 
 NEEDED = {
@@ -57,13 +58,18 @@ class Result:
 
 
 def read_result(path: Path) -> Result:
-    """Reads a run's folder.
+    """Reads a run's folder, or a published entry's.
 
     Raises:
         HarnessError: there is no finished run, a file is damaged, or it was written by another version.
     """
+    if (path / "entry.json").exists():
+        entry = read_entry(path)
+        result = Result(path, dict(entry.manifest), dict(entry.summary), _table(path / "scores.parquet"))
+        _check(result)
+        return result
     if not (path / "manifest.json").exists():
-        raise HarnessError(f"{path}: holds no manifest.json; expected the folder of a run")
+        raise HarnessError(f"{path}: holds no manifest.json; expected the folder of a run or of a published entry")
     folder = RunFolder(path)
     try:
         manifest = folder.manifest()

@@ -277,3 +277,10 @@ def test_damaged_and_foreign_folders_give_a_message(folders, tmp_path, capsys):
     assert "lacks" in message(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
     assert "manifest.json: holds no fields" in message(tmp_path)
+
+
+def test_published_entries_are_read_as_runs_are():
+    folder = Path(__file__).parent / "publishing" / "historic"
+    entry = next(path.parent for path in sorted(folder.rglob("entry.json")) if "h3ds" in str(path))
+    found = compare(read_result(entry), read_result(entry))
+    assert found.numbers and {number.verdict for number in found.numbers} == {"equal throughout"}

@@ -19,7 +19,7 @@ from harness.methods.kaolrm.network import KaoLRM
 from harness.methods.kaolrm.pictures import network_picture
 from harness.samples import Prediction, Sample, View
 from tests import kaolrm_reference
-from tests.methods.kaolrm.test_checkpoints import TINY
+from tests.methods.kaolrm.test_kaolrm_checkpoints import TINY
 from tests.network_reference import needs_reference
 
 RNG = np.random.default_rng(0)
