@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from html import escape
 
 from harness.leaderboards.boards import Board, Cell, Line, format_value
-from harness.leaderboards.tables import address
+from harness.leaderboards.links import address
 from harness.statistics import Standing, Standings
 
 SORTED = {False: " ▲", True: " ▼"}
@@ -78,7 +78,7 @@ def _head(board: Board, heading: Callable[[str, str], str], with_ranks: bool) ->
 def _line(line: Line, board: Board, statistics: Statistics, places: Mapping[str, Standing]) -> str:
     run = line.run
     evaluated, expected = line.coverage
-    link = escape(address(run.key))
+    link = escape(address("run", run=run.key))
     options = ", ".join(f"{name}={value}" for name, value in run.options.items())
     about = f'<div class="small short" title="{escape(options)}">{escape(options)}</div>' if options else ""
     cells = "".join(_cell(line.cells.get(column), _standing(statistics, column, line)) for column in board.columns)

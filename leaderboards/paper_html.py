@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from harness.leaderboards.links import address
 from harness.leaderboards.paper_measured import Found, Measured, check_real
 from harness.leaderboards.paper_tables import ALL_ROWS, PaperColumn, PaperRow, PaperTable
 from harness.leaderboards.reported_numbers import ReportedNumber, Source
-from harness.leaderboards.tables import address, badge, banner
+from harness.leaderboards.tables import badge, banner
 
 STYLE = """
 <style>
@@ -130,8 +131,9 @@ def measured_html(measured: Measured) -> str:
     words = ", ".join(f"{name}={value}" for name, value in options if value not in (None, False))
     coverage = f"{row['evaluated']}/{row['expected']}"
     short = f'<div class="small">{coverage} samples worked</div>' if row["evaluated"] < row["expected"] else ""
+    target = escape(address("run", run=run.key))
     return (
-        f'<a href="{escape(address(run.key))}" target="_self" title="{escape(f"{coverage} samples; {words}")}">'
+        f'<a href="{target}" target="_self" title="{escape(f"{coverage} samples; {words}")}">'
         f"{escape(measured.text)}</a>{short}"
         f'<div class="small">{escape(str(dict(options).get("size", "")))}</div>'
     )

@@ -15,17 +15,11 @@ import yaml
 from harness.benchmark import Access
 from harness.catalogue import CONFIGS
 from harness.errors import HarnessError
+from harness.leaderboards.benchmarks import NEEDS
 from harness.leaderboards.paper_specs import Measure
 from harness.leaderboards.paper_tables import PaperTable
 from harness.leaderboards.runs import Run
 from harness.run_folder import condition
-
-NEEDS = {
-    Access.OPEN: "the data are open",
-    Access.CLICK_THROUGH: "needs a registration",
-    Access.SIGNED_FORM: "needs a signed form",
-    Access.HIDDEN_GROUND_TRUTH: "the ground truth is hidden",
-}
 
 
 @dataclass(frozen=True)

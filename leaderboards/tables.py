@@ -70,11 +70,6 @@ def boards_address(**state: object) -> str:
     return "./?" + urlencode(state, doseq=True)
 
 
-def address(run: str, sample: str | None = None) -> str:
-    """The page of a run, or of one of its samples, relative to the leaderboard."""
-    return "run?" + urlencode({"run": run, **({"sample": sample} if sample else {})})
-
-
 def badge(kind: str) -> str:
     """REAL or MIRROR; the words behind it on pointing."""
     text, title = KINDS[kind]
