@@ -5,6 +5,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+import streamlit
 
 import harness.runner
 from harness.benchmark import Benchmark
@@ -49,6 +50,13 @@ def browser():
 def main_module(monkeypatch):
     """Streamlit's AppTest leaves its script as `__main__`, which processes that are started later would run again."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
+def empty_caches():
+    """What one test's pages keep, of data that other tests wrote elsewhere, is not shown in the next."""
+    streamlit.cache_data.clear()
+    streamlit.cache_resource.clear()
 
 
 @pytest.fixture(scope="session")
