@@ -1,0 +1,101 @@
+"""An adapter's source as text: where it is and what it declares, read without running any of it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import HarnessError
+from harness.files import digest_files
+from harness.method import MethodSpec
+
+NOT_CODE = {"__pycache__"}
+
+
+@dataclass(frozen=True)
+class AdapterSource:
+    """The class that `MethodSpec.adapter` names.
+
+    Attributes:
+        file: its module's file, resolved.
+        module: the module's name: "package.module", or the file's stem where the adapter is given by its path.
+        name: of the class.
+    """
+
+    file: Path
+    module: str
+    name: str
+
+    @classmethod
+    def of(cls, method: MethodSpec) -> AdapterSource:
+        """Finds the file. Raises HarnessError that says which part of `adapter` is wrong."""
+        place, _, name = method.adapter.rpartition(":")
+        if not place or not name:
+            raise HarnessError(f"{method.adapter!r}: expected package.module:Name or path/to/file.py:Name")
+        if place.endswith(".py"):
+            file, module = Path(place).expanduser().resolve(), Path(place).stem
+        else:
+            file, module = _file_of(place), place
+        if not file.is_file():
+            raise HarnessError(f"{file}: no such file")
+        return cls(file, module, name)
+
+    @property
+    def folder(self) -> Path:
+        """Where a method keeps its requirements.txt and Dockerfile."""
+        return self.file.parent
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether the whole folder is the method's; a file given by its path may lie anywhere."""
+        return "." in self.module
+
+    def declared(self) -> dict[str, str]:
+        """`paper` and `family` where the class gives them as plain strings.
+
+        Raises:
+            HarnessError: the file is no Python, or has no such class.
+        """
+        try:
+            tree = ast.parse(self.file.read_bytes(), filename=str(self.file))
+        except (SyntaxError, ValueError, RecursionError) as error:
+            raise HarnessError(f"{self.file}: is not Python ({error})") from None
+        classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+        imported = {alias.asname or alias.name for n in tree.body if isinstance(n, ast.ImportFrom) for alias in n.names}
+        if self.name in imported:
+            return {"paper": "", "family": "other"}
+        if self.name not in classes:
+            raise HarnessError(f"{self.file}: has no {self.name}; it defines {', '.join(classes) or 'no class'}")
+        found = {"paper": "", "family": "other"}
+        for node in classes[self.name].body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                found |= {t.id: value.value for t in targets if isinstance(t, ast.Name) and t.id in found}
+        return found
+
+    def digests(self, method: MethodSpec) -> dict[str, str]:
+        """Of the method's code, and of each file that an option names."""
+        files = [self.file]
+        if self.is_packaged:
+            files = [path for path in self.folder.rglob("*") if path.is_file() and not NOT_CODE & set(path.parts)]
+        named = {str(path): digest_files([path], path.parent) for path in option_files(method) if path.is_file()}
+        return {"source": digest_files(files, self.folder), **named}
+
+
+def option_files(method: MethodSpec) -> list[Path]:
+    """Files and folders of this machine that options name by an absolute path, or by one from the current folder."""
+    texts = [value for value in method.options.values() if isinstance(value, str) and "/" in value]
+    return [path for path in map(Path, texts) if path.exists()]
+
+
+def _file_of(module: str) -> Path:
+    try:
+        found = importlib.util.find_spec(module)
+    except ImportError as error:
+        raise HarnessError(f"{module}: cannot be found ({error}); is it installed, or in this folder?") from None
+    if found is None or not found.origin:
+        raise HarnessError(f"{module}: cannot be found; is it installed, or in this folder?")
+    return Path(found.origin).resolve()
