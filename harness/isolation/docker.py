@@ -36,7 +36,11 @@ CPU_S = 24 * 3600
 OPEN_FILES = 4096
 MEMORY_SHARE = 0.75
 PAUSE_S = 5.0
-NOT_STARTED = {125: "the engine could not run it", 126: f"{INTERPRETER} may not be run", 127: f"it has no {INTERPRETER}"}
+NOT_STARTED = {
+    125: "the engine could not run it",
+    126: f"{INTERPRETER} may not be run",
+    127: f"it has no {INTERPRETER}",
+}
 KEPT_IN_TMP = ("HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
 
 
@@ -88,7 +92,7 @@ class DockerLauncher:
 
     @cached_property
     def memory_mb(self) -> int:
-        """What all processes of a container may use together, /tmp included; three quarters of the machine's if unsaid."""
+        """What all processes of a container may use together, with /tmp; by default three quarters of the machine's."""
         return self.options.memory_mb or int(self.client.info()["MemTotal"] * MEMORY_SHARE / 2**20)
 
     def record(self) -> dict[str, Any]:
@@ -233,11 +237,20 @@ def _move(output: Iterable[bytes], log: BoundedLog) -> None:
 def checked(path: Path) -> Path:
     """A path that a container may see. Raises HarnessError for one that would show far more than one method's files."""
     home = Path.home()
-    system = {Path("/dev"), Path("/etc"), Path("/proc"), Path("/root"), Path("/run"), Path("/sys"), Path("/usr"), Path("/var")}
+    system = {
+        Path("/dev"),
+        Path("/etc"),
+        Path("/proc"),
+        Path("/root"),
+        Path("/run"),
+        Path("/sys"),
+        Path("/usr"),
+        Path("/var"),
+    }
     if path in {home, *home.parents, Path(tempfile.gettempdir())} | system:
         raise HarnessError(
-            f"isolation=docker: the container would see all of {path}; put the adapter (or the weights) into a folder of "
-            "its own"
+            f"isolation=docker: the container would see all of {path}; put the adapter (or the weights) into a folder "
+            "of its own"
         )
     return path
 

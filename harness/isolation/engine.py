@@ -54,11 +54,11 @@ def _trouble(place: str, error: Exception) -> str:
     text = str(error)
     if "PermissionError" in text or "Permission denied" in text:
         return (
-            f"this user may not use the engine at {path}. Ask to be made a member of the group `docker` (its members can "
-            "become root), or run a rootless engine and set DOCKER_HOST"
+            f"this user may not use the engine at {path}. Ask to be made a member of the group `docker` (its members "
+            "can become root), or run a rootless engine and set DOCKER_HOST"
         )
     if not path.exists():
-        return f"there is no engine at {path}. Install Docker (docs.docker.com/engine/install), start it, or set DOCKER_HOST"
+        return f"there is no engine at {path}. Install Docker (docs.docker.com/engine/install), or set DOCKER_HOST"
     if "ConnectionRefused" in text or "Connection refused" in text:
         return f"no engine answers at {path}. Start it (`sudo systemctl start docker`), or set DOCKER_HOST"
     return f"the engine at {path} does not answer: {text}"

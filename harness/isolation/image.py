@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import re
 from collections import deque
 from pathlib import Path
@@ -32,7 +31,9 @@ def image_of(client: docker.DockerClient, folder: Path) -> str:
         HarnessError: there is no Dockerfile, or building it failed; with the last lines that the build printed.
     """
     if not (folder / "Dockerfile").is_file():
-        raise HarnessError(f"isolation=docker: {folder} has no Dockerfile; see docs/containers.md, or name isolation.image")
+        raise HarnessError(
+            f"isolation=docker: {folder} has no Dockerfile; see docs/containers.md, or name isolation.image"
+        )
     tag = f"{REPOSITORY}/{_plain(folder.name)}:{context_digest(folder)}"
     found = _find(client, tag)
     if found is not None:
@@ -53,7 +54,7 @@ def named_image(client: docker.DockerClient, name: str) -> str:
 
 
 def context_digest(folder: Path) -> str:
-    """Sixteen hexadecimal digits over what a build can see: names, contents, execute bits; .dockerignore is honoured."""
+    """Sixteen hexadecimal digits over what a build can see: names, contents, execute bits; honours .dockerignore."""
     from docker.utils import exclude_paths
 
     ignored = folder / ".dockerignore"
@@ -63,7 +64,7 @@ def context_digest(folder: Path) -> str:
     for name in sorted(exclude_paths(str(folder), patterns)):
         path = folder / name
         if path.is_symlink():
-            total.update(f"{name}\0link\0{os.readlink(path)}\n".encode())
+            total.update(f"{name}\0link\0{path.readlink()}\n".encode())
         elif path.is_file():
             with path.open("rb") as file:
                 content = hashlib.sha256()
@@ -112,7 +113,9 @@ def _text(step: dict[str, Any]) -> str:
 
 def _failed(folder: Path, error: str, lines: deque[str]) -> str:
     shown = "\n".join(f"    {line}" for line in lines if line.strip())
-    return f"{folder / 'Dockerfile'}: building the image failed: {error.strip()}\n  the last lines of its output:\n{shown}"
+    return (
+        f"{folder / 'Dockerfile'}: building the image failed: {error.strip()}\n  the last lines of its output:\n{shown}"
+    )
 
 
 def _plain(name: str) -> str:

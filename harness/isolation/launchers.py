@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import HarnessError
 from harness.isolation.bounded_log import BoundedLog
 from harness.isolation.options import IsolationOptions
 from harness.method import MethodSpec
@@ -61,4 +60,6 @@ def launcher_for(method: MethodSpec, isolation: IsolationOptions, device: str) -
         from harness.isolation.venv import VenvLauncher
 
         return VenvLauncher(method, isolation, device)
-    raise HarnessError(f"isolation={isolation.kind}: not available here")
+    from harness.isolation.docker import DockerLauncher
+
+    return DockerLauncher.of(method, isolation, device)
