@@ -8,7 +8,7 @@ demo: .venv/installed
 	$(BIN)/python -m harness run method=glvd bench=h3ds
 
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --benchmark-disable
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --benchmark-disable
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

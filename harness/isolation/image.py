@@ -40,7 +40,7 @@ def image_of(client: docker.DockerClient, folder: Path) -> str:
         return found
     locks = cache_folder() / "docker"
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{tag.rpartition(':')[2]}.lock"):  # two runs at once would make two images
+    with FileLock(locks / "build.lock"):  # two runs at once would make two images
         found = _find(client, tag)
         return found if found is not None else _build(client, folder, tag)
 
