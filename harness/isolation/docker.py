@@ -36,6 +36,7 @@ CPU_S = 24 * 3600
 OPEN_FILES = 4096
 MEMORY_SHARE = 0.75
 PAUSE_S = 5.0
+UNKNOWN = 255
 NOT_STARTED = {
     125: "the engine could not run it",
     126: f"{INTERPRETER} may not be run",
@@ -109,16 +110,14 @@ class DockerLauncher:
         Raises:
             HarnessError: the engine refuses to start it.
         """
-        import docker
-
         try:
             container = self.client.containers.create(**self._settings(socket))
             started = DockerContainer(container, log, self.memory_mb)
-        except docker.errors.DockerException as error:
+        except engine.errors() as error:
             raise HarnessError(f"isolation=docker: the engine cannot create a worker: {_remedy(error)}") from None
         try:
             container.start()
-        except docker.errors.DockerException as error:
+        except engine.errors() as error:
             started.close()
             raise HarnessError(f"isolation=docker: the engine cannot start a worker: {_remedy(error)}") from None
         return started
@@ -183,14 +182,12 @@ class DockerContainer:
         state = self._inspected()
         if state.get("Running") or state.get("Status") == "created":
             return None
-        code = int(state.get("ExitCode", -1))
+        code = int(state.get("ExitCode", UNKNOWN))
         return 128 - code if code > 128 and code - 128 in set(signal.Signals) else code
 
     def kill(self) -> None:
         """Ends it with everything that it started."""
-        import docker
-
-        with contextlib.suppress(docker.errors.APIError):  # it has ended already
+        with contextlib.suppress(*engine.errors()):  # it has ended already
             self._container.kill()
 
     def out_of_memory(self) -> bool:
@@ -202,6 +199,8 @@ class DockerContainer:
         if self.out_of_memory():
             return f"was killed because it used more than its {self._memory_mb} MiB of memory"
         code = self.poll()
+        if not self._state:
+            return "is gone, and the engine says nothing of it"
         if code is None:
             return "still runs"
         if code < 0:
@@ -210,18 +209,14 @@ class DockerContainer:
 
     def close(self) -> None:
         """Ends and removes it, after its last output."""
-        import docker
-
         self.kill()
         self._pump.join(PAUSE_S)
-        with contextlib.suppress(docker.errors.APIError):
+        with contextlib.suppress(*engine.errors()):
             self._container.remove(force=True)
 
     def _inspected(self) -> dict[str, Any]:
         """The engine's record of it; the last one known where the container is gone."""
-        import docker
-
-        with contextlib.suppress(docker.errors.DockerException):
+        with contextlib.suppress(*engine.errors()):
             self._container.reload()
             self._state = dict(self._container.attrs.get("State", {}))
         return self._state
@@ -244,6 +239,7 @@ def checked(path: Path) -> Path:
         Path("/root"),
         Path("/run"),
         Path("/sys"),
+        Path("/tmp"),
         Path("/usr"),
         Path("/var"),
     }

@@ -43,9 +43,16 @@ def connect() -> docker.DockerClient:
     try:
         client = docker.from_env()
         client.ping()
-    except docker.errors.DockerException as error:
+    except errors() as error:
         raise HarnessError(f"isolation=docker: {_trouble(place, error)}") from None
     return client
+
+
+def errors() -> tuple[type[Exception], ...]:
+    """What calls of the engine raise: its refusals, and a connection that is gone."""
+    import docker
+
+    return docker.errors.DockerException, OSError
 
 
 def _trouble(place: str, error: Exception) -> str:
@@ -71,14 +78,12 @@ def owner_mark() -> str:
 
 def remove_leftovers(client: docker.DockerClient) -> int:
     """Removes workers whose harness is gone (killed, or the machine went down); returns how many there were."""
-    import docker
-
     removed = 0
     for container in client.containers.list(all=True, filters={"label": WORKER_LABEL}, ignore_removed=True):
         if _abandoned(container):
             try:
                 container.remove(force=True)
-            except docker.errors.APIError as error:  # another run removes it at the same time
+            except errors() as error:  # another run removes it at the same time
                 log.debug("%s: not removed: %s", container.name, error)
                 continue
             removed += 1

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from harness.data import cache_folder
 from harness.errors import HarnessError
+from harness.isolation import engine
 
 if TYPE_CHECKING:
     import docker
@@ -81,14 +82,12 @@ def _find(client: docker.DockerClient, name: str) -> str | None:
         return str(client.images.get(name).id)
     except docker.errors.ImageNotFound:
         return None
-    except docker.errors.DockerException as error:
+    except engine.errors() as error:
         raise HarnessError(f"isolation=docker: the engine refuses the image {name}: {error}") from None
 
 
 def _build(client: docker.DockerClient, folder: Path, tag: str) -> str:
     """Runs the build; its output goes to the debug log, its end into the error if it fails."""
-    import docker
-
     log.info("Building the image of %s once; this can take a while", folder / "Dockerfile")
     lines: deque[str] = deque(maxlen=SHOWN_LINES)
     try:
@@ -97,7 +96,7 @@ def _build(client: docker.DockerClient, folder: Path, tag: str) -> str:
             lines.extend(_text(step).splitlines())
             if "error" in step:
                 raise HarnessError(_failed(folder, str(step["error"]), lines))
-    except (docker.errors.DockerException, OSError) as error:
+    except engine.errors() as error:
         raise HarnessError(_failed(folder, str(error), lines)) from None
     found = _find(client, tag)
     if found is None:
