@@ -17,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
+from harness.isolation.options import IsolationOptions
 from harness.method import MethodSpec
 from harness.runner import RunOptions
 
@@ -53,10 +54,31 @@ class HeadConfig:
 
 
 @dataclass
+class IsolationConfig:
+    """Where the adapter runs; what is null is as the method says, or the default of IsolationOptions."""
+
+    kind: str = "auto"
+    python: str | None = None
+    memory_mb: int | None = None
+    pids: int | None = None
+    file_mb: int | None = None
+    silence_s: float | None = None
+    gpu: bool | None = None
+    image: str | None = None
+
+
+@dataclass
 class RunConfig(ScoringConfig):
     """Scores one method on one benchmark, or several with -m."""
 
     method: Any = _key(MISSING, "a name from `harness list`, package.module:Class or path/to/file.py:Class")
+    isolation: IsolationConfig = field(
+        default_factory=IsolationConfig,
+        metadata={
+            "meaning": "none; venv (an environment of its own); docker; auto: as the method says. "
+            "isolation.python=python3.9, isolation.memory_mb=4096, ..."
+        },
+    )
     head: HeadConfig = field(
         default_factory=HeadConfig, metadata={"meaning": "head.path=PATH: the file of method.head, e.g. FLAME's pickle"}
     )
@@ -141,6 +163,7 @@ def register() -> None:
 def method_spec(config: DictConfig) -> MethodSpec:
     """The `method` part, checked. `checkpoint` and `head`, where it has them, and `head.path` become options."""
     values = plain(config.method)
+    values["isolation"] = isolation_options(values.get("isolation"), OmegaConf.select(config, "isolation"))
     options = values.get("options") or {}
     shortcuts = {key: values.pop(key) for key in ("checkpoint", "head") if key in values}
     path = OmegaConf.select(config, "head.path")
@@ -151,8 +174,25 @@ def method_spec(config: DictConfig) -> MethodSpec:
     try:
         return MethodSpec(**{**values, "options": {**options, **shortcuts}})
     except TypeError as error:
-        known = "name, adapter, options, training, checkpoint, head"
+        known = "name, adapter, options, training, isolation, checkpoint, head"
         raise HarnessError(f"method {values.get('name', '')}: {error}; known keys: {known}") from None
+
+
+def isolation_options(of_method: Any, chosen: DictConfig | None) -> IsolationOptions:
+    """Where a method's adapter runs: as the user chose, else as the method's YAML says (a kind, or keys and values).
+
+    Raises:
+        HarnessError: an unknown kind or key.
+    """
+    own = {"kind": of_method} if isinstance(of_method, str) else dict(of_method or {})
+    wanted = {} if chosen is None else {k: v for k, v in plain(chosen).items() if v is not None and v != "auto"}
+    if wanted.get("kind", own.get("kind")) != own.get("kind"):
+        own = {}  # its other keys are of another kind
+    try:
+        return IsolationOptions(**{**own, **wanted})
+    except TypeError as error:
+        known = ", ".join(key.name for key in fields(IsolationOptions))
+        raise HarnessError(f"method.isolation: {error}; known keys: {known}") from None
 
 
 def benchmark(config: DictConfig) -> Benchmark:
@@ -176,6 +216,11 @@ def benchmark(config: DictConfig) -> Benchmark:
             raise cause from None
         raise HarnessError(f"bench: {type(cause).__name__}: {cause}") from error
     return built
+
+
+def times(config: DictConfig) -> bool:
+    """Whether the `bench` part is for timing; opens no data set."""
+    return str(config.bench.get("_target_", "")).rpartition(".")[2] == "TimingBenchmark"
 
 
 def training_settings(train: Callable[..., Any], chosen: DictConfig) -> Any:

@@ -22,6 +22,7 @@ from harness import catalogue, config
 from harness.errors import HarnessError
 from harness.export import ExportOptions, export
 from harness.files import digest
+from harness.isolation.options import KINDS
 from harness.method import load_object
 from harness.report import print_runs
 from harness.run_folder import RunFolder
@@ -91,6 +92,8 @@ def prepare(arguments: list[str]) -> list[str]:
         group, equals, value = argument.partition("=")
         if equals and group in catalogue.GROUPS and value and value[0] not in "${[":
             value = ",".join(_choice(group, name, config_dir) for name in value.split(","))
+        if group == "isolation" and value not in (*KINDS, "auto"):
+            raise HarnessError(f"isolation={value}: expected auto, {', '.join(KINDS)}")
         if group.startswith("method.") and several:
             group = f"++{group}"  # Hydra looks for the key before it knows the methods; their classes check it
         prepared.append(f"{group}{equals}{value}")
@@ -139,8 +142,14 @@ def _option(arguments: list[str], names: tuple[str, ...]) -> str | None:
 
 def _run(configuration: DictConfig) -> RunFolder | Contestant | None:
     method = config.method_spec(configuration)
-    method.adapter_class()  # a wrong class is refused before any data is touched
+    method.declared()  # a wrong class is refused before any data is touched
     options = config.run_options(configuration)
+    if config.times(configuration) and method.isolation.kind != "none":
+        raise HarnessError(
+            f"bench {configuration.bench.name}: times methods in the harness's own interpreter only; method "
+            f"{method.name} runs with isolation={method.isolation.kind}. Install what it needs here, and choose "
+            "isolation=none"
+        )
     bench = config.benchmark(configuration).on(options.device)
     if isinstance(bench, TimingBenchmark):
         return Contestant(bench, method, config.plain(configuration), options)

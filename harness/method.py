@@ -15,6 +15,8 @@ from typing import Any
 from harness.adapter import MethodAdapter
 from harness.errors import HarnessError
 from harness.files import digest_files
+from harness.isolation.options import IsolationOptions
+from harness.isolation.source import AdapterSource
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class MethodSpec:
         adapter: "package.module:Class" or "path/to/file.py:Class".
         options: keyword arguments of the class.
         training: "package.module:function" that trains it; empty where the harness cannot.
+        isolation: where its adapter runs. Only with kind "none" is any of its code run in this process.
     """
 
     name: str
     adapter: str
     options: Mapping[str, Any] = field(default_factory=dict)
     training: str = ""
+    isolation: IsolationOptions = field(default_factory=IsolationOptions)
 
     def adapter_class(self) -> type[MethodAdapter]:
         """Imports the class. Raises HarnessError that says which part of `adapter` is wrong."""
@@ -42,6 +46,13 @@ class MethodSpec:
         if missing:
             raise HarnessError(f"{self.adapter}: does not define {' and '.join(missing)}")
         return cls
+
+    def declared(self) -> dict[str, str]:
+        """What the class says of itself: `paper` and `family`. Raises HarnessError where there is no such class."""
+        if self.isolation.kind != "none":
+            return AdapterSource.of(self).declared()
+        cls = self.adapter_class()
+        return {"paper": cls.paper, "family": cls.family}
 
     def build(self) -> MethodAdapter:
         """An adapter, not yet loaded. Raises HarnessError where the class refuses the options."""
@@ -54,7 +65,12 @@ class MethodSpec:
             ) from None
 
     def digests(self) -> dict[str, str]:
-        """What the answers depend on: digests of the adapter's source file and of each file that it declares."""
+        """What the answers depend on: digests of the adapter's source file and of each file that it declares.
+
+        Of an isolated method, which cannot be asked here: of its folder, and of each file that an option names.
+        """
+        if self.isolation.kind != "none":
+            return AdapterSource.of(self).digests(self)
         adapter = self.build()
         source = Path(inspect.getfile(type(adapter))).resolve()
         declared = {str(path): digest_files([path], path.parent) for path in adapter.files() if path.is_file()}

@@ -6,6 +6,7 @@ scores/<sample>.npz         one sample's values under every protocol, or why the
 per-point errors and the aligned mesh, for pictures and other poolings
 scores.parquet              all scores as one table, written at the end
 summary.json                the numbers of the table, written last: a run that has it is complete
+worker.log                  what an isolated method wrote to its standard output and error, up to a limit
 """
 
 from __future__ import annotations

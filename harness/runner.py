@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,12 +17,13 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from harness import provenance
-from harness.adapter import MethodAdapter
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
 from harness.files import digest, digest_files, write_json
 from harness.geometry import backend
+from harness.isolation.launchers import launcher_for
 from harness.isolation.process import WorkerProcess
+from harness.isolation.remote import RemoteWorker
 from harness.method import MethodSpec
 from harness.protocols.base import Protocol
 from harness.protocols.scores import SampleScore
@@ -82,7 +83,7 @@ def run(benchmark: Benchmark, method: MethodSpec, config: dict[str, Any], option
         HarnessError: bad configuration, unreadable truth, full disk, or the run is being worked on elsewhere.
     """
     samples = benchmark.samples()
-    manifest = describe(benchmark, method, config, options, samples)
+    manifest = describe(benchmark, method, config, options, samples, isolation_record(method, options))
     folder = RunFolder(options.output or options.root / folder_name(benchmark, method, manifest["identity"]))
     with folder.lock():
         folder.create(manifest)
@@ -107,7 +108,7 @@ def predict_missing(folder: RunFolder, samples: Sequence[Sample], method: Method
     missing = [batch for batch in batches if not all(folder.has_prediction(sample.id) for sample in batch)]
     if not missing:
         return
-    worker = WorkerProcess(method, options.device, options.seed, options.timeout_s)
+    worker = worker_for(method, options, folder)
     try:
         for batch in tracked(missing, f"Predicting with {method.name}"):
             for sample, prediction in zip(batch, worker.predict(batch), strict=True):
@@ -115,6 +116,15 @@ def predict_missing(folder: RunFolder, samples: Sequence[Sample], method: Method
                 folder.keep_prediction(sample.id, prediction)
     finally:
         worker.close()
+
+
+def worker_for(method: MethodSpec, options: RunOptions, folder: RunFolder) -> WorkerProcess | RemoteWorker:
+    """What runs the adapter: a process of this interpreter, or a worker in another environment."""
+    launcher = launcher_for(method, method.isolation, options.device)
+    if launcher is None:
+        return WorkerProcess(method, options.device, options.seed, options.timeout_s)
+    output, silence = folder.path / "worker.log", method.isolation.silence_s
+    return RemoteWorker(method, options.device, options.seed, options.timeout_s, launcher, output, silence)
 
 
 def score_missing(folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark, workers: int) -> None:
@@ -205,7 +215,7 @@ def describe(
 ) -> dict[str, Any]:
     """The manifest; its `identity` covers all that may change a number, with what `further` names."""
     dataset = benchmark.dataset
-    adapter: type[MethodAdapter] = method.adapter_class()
+    declared = method.declared()
     what = {
         "code": provenance.code_digest(),
         "packages": provenance.packages(),
@@ -226,14 +236,25 @@ def describe(
     return {
         **what,
         "identity": digest(repr(sorted(what.items()))),
-        "paper": adapter.paper,
-        "family": adapter.family,
+        **declared,
         "access": dataset.access.value,
         "data_folder": str(dataset.folder),
         "config": config,
         "environment": provenance.environment(options.device),
         "started": now(),
     }
+
+
+def isolation_record(method: MethodSpec, options: RunOptions) -> dict[str, Any]:
+    """What an isolated method runs in, and its limits, for the manifest; nothing of one that is not isolated.
+
+    Builds the environment or image where it is not there. Raises HarnessError where that fails.
+    """
+    launcher = launcher_for(method, method.isolation, options.device)
+    if launcher is None:
+        return {}
+    limits = {name: asdict(method.isolation)[name] for name in ("memory_mb", "pids", "file_mb", "silence_s")}
+    return {"isolation": {**launcher.record(), "limits": limits}}
 
 
 def folder_name(benchmark: Benchmark, method: MethodSpec, identity: str) -> Path:

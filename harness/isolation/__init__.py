@@ -1,1 +1,1 @@
-"""Where an adapter runs: its own process on this machine (other interpreters and containers follow the same calls)."""
+"""Where an adapter runs: a process of this interpreter, or a worker in an environment or container of its own."""

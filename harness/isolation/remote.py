@@ -248,12 +248,12 @@ class _Worker:
         while True:
             message: Message = self._guarded(self._wire.receive)
             self._heard = time.monotonic()
+            self._check_limits()
             if message.kind != "alive":
                 return message
             self._beats += 1
             if self._beats > 100 + BEATS_PER_S * (self._heard - self._born):
                 raise GivenUp("crash", "floods the connection with signs of life")
-            self._check_limits()
 
     def _guarded(self, act: Callable[[], Any]) -> Any:
         try:

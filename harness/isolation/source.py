@@ -6,10 +6,13 @@ import ast
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.files import digest_files
-from harness.method import MethodSpec
+
+if TYPE_CHECKING:
+    from harness.method import MethodSpec
 
 NOT_CODE = {"__pycache__"}
 

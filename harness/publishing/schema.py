@@ -76,6 +76,18 @@ class Environment(TypedDict):
     hardware: NotRequired[Any]
 
 
+class Isolation(TypedDict):
+    """What an isolated method ran in; see `harness.isolation.launchers`."""
+
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    kind: Literal["venv", "docker"]
+    environment: NotRequired[Identity]
+    image: NotRequired[Name]
+    python: NotRequired[Name]
+    packages: NotRequired[dict[Name, Name]]
+    limits: dict[Name, Finite | None]
+
+
 class Manifest(TypedDict):
     """A run's manifest without its samples and without paths; see `harness.runner.describe`."""
 
@@ -95,6 +107,7 @@ class Manifest(TypedDict):
     batch_size: Count
     timeout_s: Finite | None
     geometry: NotRequired[Name]
+    isolation: NotRequired[Isolation]
     timing: NotRequired[Any]
     together_with: NotRequired[list[Name]]
     paper: Text
