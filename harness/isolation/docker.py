@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError
 from harness.isolation import engine, image
 from harness.isolation.bounded_log import BoundedLog
+from harness.isolation.image import INTERPRETER
 from harness.isolation.options import IsolationOptions
 from harness.isolation.source import AdapterSource, option_files
 from harness.method import MethodSpec
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 WORKER = Path(__file__).with_name("worker.py")
 NOBODY = 65534
 SOCKET = "/run/harness.sock"
-INTERPRETER = "python3"
 CPU_S = 24 * 3600
 OPEN_FILES = 4096
 MEMORY_SHARE = 0.75
@@ -97,8 +97,8 @@ class DockerLauncher:
         return self.options.memory_mb or int(self.client.info()["MemTotal"] * MEMORY_SHARE / 2**20)
 
     def record(self) -> dict[str, Any]:
-        """The image, which is all that the answers depend on."""
-        return {"kind": "docker", "image": self.image_id}
+        """The image, and which Python and numpy it has. Raises HarnessError where it has none."""
+        return {"kind": "docker", "image": self.image_id, **image.interpreter(self.client, self.image_id)}
 
     def inside(self, path: Path) -> str:
         """The same path as here."""

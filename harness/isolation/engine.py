@@ -48,11 +48,11 @@ def connect() -> docker.DockerClient:
     return client
 
 
-def errors() -> tuple[type[Exception], ...]:
-    """What calls of the engine raise: its refusals, and a connection that is gone."""
+def errors(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What calls of the engine raise (its refusals, a connection that is gone), and `others`."""
     import docker
 
-    return docker.errors.DockerException, OSError
+    return docker.errors.DockerException, OSError, *others
 
 
 def _trouble(place: str, error: Exception) -> str:

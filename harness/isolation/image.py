@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 from collections import deque
@@ -13,6 +14,7 @@ from filelock import FileLock
 
 from harness.data import cache_folder
 from harness.errors import HarnessError
+from harness.files import read_json, write_json
 from harness.isolation import engine
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ log = logging.getLogger(__name__)
 BUILD_SILENCE_S = 3600  # a step that compiles may say nothing for long
 SHOWN_LINES = 20
 REPOSITORY = "face-recon-harness"
+INTERPRETER = "python3"
+ASK = (
+    "import json, platform, numpy; print(json.dumps({'python': platform.python_version(), 'numpy': numpy.__version__}))"
+)
 
 
 def image_of(client: docker.DockerClient, folder: Path) -> str:
@@ -51,6 +57,33 @@ def named_image(client: docker.DockerClient, name: str) -> str:
     found = _find(client, name)
     if found is None:
         raise HarnessError(f"isolation.image={name}: the engine has no such image; `docker pull {name}`, or build it")
+    return found
+
+
+def interpreter(client: docker.DockerClient, image_id: str) -> dict[str, str]:
+    """Versions of the image's Python and numpy; asked once, then kept in the cache.
+
+    Raises:
+        HarnessError: the image has no Python with numpy, with what it said instead.
+    """
+    known = cache_folder() / "docker" / f"{_plain(image_id)}.json"
+    if known.is_file():
+        return dict(read_json(known))
+    command = {"entrypoint": [INTERPRETER, "-I", "-c", ASK], "command": []}
+    rights = {"network_mode": "none", "read_only": True, "cap_drop": ["ALL"], "user": "65534:65534", "mem_limit": "1g"}
+    try:
+        said = client.containers.run(image_id, remove=True, **command, **rights)
+        versions = json.loads(said)
+        found = {name: str(versions[name])[:40] for name in ("python", "numpy")}
+    except engine.errors(ValueError, KeyError, TypeError) as error:
+        said = getattr(error, "stderr", None)
+        reason = (said.decode(errors="replace") if isinstance(said, bytes) else str(error)).strip()[-300:]
+        raise HarnessError(
+            f"isolation=docker: the image {image_id[:19]} must have {INTERPRETER} (3.7 or newer) with numpy, and it "
+            f"cannot be asked which: {reason}"
+        ) from None
+    known.parent.mkdir(parents=True, exist_ok=True)
+    write_json(known, found)
     return found
 
 

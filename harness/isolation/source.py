@@ -80,12 +80,17 @@ class AdapterSource:
         return found
 
     def digests(self, method: MethodSpec) -> dict[str, str]:
-        """Of the method's code, and of each file that an option names."""
+        """Of the method's code, and of each file or folder that an option names."""
         files = [self.file]
         if self.is_packaged:
-            files = [path for path in self.folder.rglob("*") if path.is_file() and not NOT_CODE & set(path.parts)]
-        named = {str(path): digest_files([path], path.parent) for path in option_files(method) if path.is_file()}
+            files = [path for path in files_in(self.folder) if not NOT_CODE & set(path.parts)]
+        named = {str(path): digest_files(files_in(path), path.parent) for path in option_files(method)}
         return {"source": digest_files(files, self.folder), **named}
+
+
+def files_in(path: Path) -> list[Path]:
+    """A file itself; of a folder, all files in it at any depth."""
+    return [path] if path.is_file() else [inner for inner in path.rglob("*") if inner.is_file()]
 
 
 def option_files(method: MethodSpec) -> list[Path]:

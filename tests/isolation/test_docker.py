@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from harness import HarnessError, Sample, View
-from harness.files import read_arrays
+from harness.datasets.h3ds import H3ds
 from harness.isolation import calls, docker, engine, image
 from harness.isolation.options import IsolationOptions
 from harness.isolation.remote import RemoteWorker
 from harness.method import MethodSpec
+from harness.run_folder import RunFolder
 from harness.samples import Camera
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
@@ -68,24 +69,25 @@ def test_answers_equal_those_of_this_process_bit_by_bit(method_folder):
 
 
 @pytest.mark.slow
-def test_a_run_on_the_h3ds_mirror_equals_one_in_this_process(method_folder, tmp_path):
-    def run(isolation):
-        command = [
-            *(sys.executable, "-m", "harness", "run", f"method={method_folder}/plain_method.py:Plain", "bench=h3ds"),
-            *("data=mirror", "bench.views=1", f"isolation={isolation}", f"runs={tmp_path}/{isolation}"),
-        ]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[-2000:]
-        return next((tmp_path / isolation).glob("*/*"))
-
-    here, there = run("none"), run("docker")
-    names = sorted(path.name for path in (here / "predictions").glob("*.npz"))
-    assert len(names) >= 8
-    for name in names:
-        mine, theirs = (read_arrays(run / "predictions" / name) for run in (here, there))
-        assert mine.keys() == theirs.keys()
-        assert all(mine[key].tobytes() == theirs[key].tobytes() for key in mine)
-    assert (here / "manifest.json").read_text() != (there / "manifest.json").read_text()
+def test_a_run_on_the_h3ds_mirror_equals_answers_of_this_process_bit_by_bit(method_folder, tmp_path):
+    command = [
+        *(sys.executable, "-m", "harness", "run", f"method={method_folder}/plain_method.py:Plain", "bench=h3ds"),
+        *("data=mirror", "bench.views=1", "isolation=docker", "isolation.memory_mb=512", f"output={tmp_path}/run"),
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "MIRROR" in result.stdout
+    adapter = MethodSpec("plain", f"{method_folder}/plain_method.py:Plain").build()
+    calls.load(adapter, "cpu")
+    asked, folder = H3ds("mirror", tmp_path, 1).samples(), RunFolder(tmp_path / "run")
+    assert len(asked) >= 8
+    for sample in asked:
+        here = calls.predict(adapter, [sample], seed=0)[0]
+        assert same(here, folder.prediction(sample.id))
+    record = folder.manifest()["isolation"]
+    assert record["kind"] == "docker"
+    assert record["image"].startswith("sha256:")
+    assert record["python"].startswith("3.")
 
 
 def test_an_image_is_built_once_for_each_content_of_the_folder(method_folder, monkeypatch):
@@ -108,6 +110,14 @@ def test_a_build_that_fails_shows_its_last_lines(method_folder):
         file.write("RUN echo compiling the rasteriser; python3 -c 'import nothing_like_this'\n")
     with pytest.raises(HarnessError, match="(?s)Dockerfile: building the image failed.*No module named 'nothing_like"):
         image.image_of(engine.connect(), method_folder)
+
+
+def test_an_image_without_python_is_refused_before_anything_runs(method_folder):
+    with (method_folder / "Dockerfile").open("a") as file:
+        file.write("RUN rm -r /usr/lib/python3/dist-packages/numpy\n")
+    method = MethodSpec("plain", f"{method_folder}/plain_method.py:Plain")
+    with pytest.raises(HarnessError, match=r"(?s)must have python3 \(3.7 or newer\) with numpy.*Error: .*numpy"):
+        docker.DockerLauncher.of(method, SMALL, "cpu").record()
 
 
 def test_what_is_in_the_way_is_named(docker_host, tmp_path, monkeypatch):
