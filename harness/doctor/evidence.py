@@ -145,4 +145,6 @@ def short(path: str) -> str:
     """A path below the working folder without that folder."""
     name, colon, line = path.rpartition(":")
     place = Path(name if colon else path)
-    return f"{place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place}{colon}{line if colon else ''}"
+    return (
+        f"{place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place}{colon}{line if colon else ''}"
+    )

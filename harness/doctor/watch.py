@@ -72,7 +72,9 @@ class Watch:
         """The event's kind and what it is about; an empty kind if it is of no interest."""
         if event in _NETWORK:
             address = arguments[_NETWORK[event]]
-            local = address is None or isinstance(address, (bytes, str)) and event != "socket.getaddrinfo"  # Unix socket
+            local = (
+                address is None or isinstance(address, (bytes, str)) and event != "socket.getaddrinfo"
+            )  # Unix socket
             port = arguments[1] if event == "socket.getaddrinfo" else None
             return ("", "") if local else ("network", _text(address if port is None else (address, port)))
         if event in _PROGRAMS:

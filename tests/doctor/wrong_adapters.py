@@ -245,7 +245,9 @@ class TopologyPerPerson(Truthful):
 
     def answer(self, sample):
         one = super().answer(sample)
-        order = np.random.default_rng(len(sample.id) + int(one.vertices[0, 0] * 1e4) % 97).permutation(len(one.vertices))
+        order = np.random.default_rng(len(sample.id) + int(one.vertices[0, 0] * 1e4) % 97).permutation(
+            len(one.vertices)
+        )
         neutral = one.neutral_vertices[order]
         return replace(one, vertices=one.vertices[order], neutral_vertices=neutral, faces=np.argsort(order)[one.faces])
 

@@ -122,7 +122,9 @@ def _in_picture(reading: Reading) -> Finding | None:
         "with x negated": lambda p: np.stack([SIZE - 1 - p[:, 0], p[:, 1]], 1),
         "with x and y exchanged": lambda p: p[:, ::-1],
     }
-    errors = {name: float(np.median([picture_error(move(p), t) for p, t in shown])) for name, move in hypotheses.items()}
+    errors = {
+        name: float(np.median([picture_error(move(p), t) for p, t in shown])) for name, move in hypotheses.items()
+    }
     plain = errors["as it is"]
     words = f"projected landmarks are {100 * plain:.0f} % of the eyes' distance from the true ones"
     if plain < AWAY_SHARE:

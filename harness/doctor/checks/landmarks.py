@@ -31,7 +31,9 @@ def order(reading: Reading) -> Finding:
     if found.kind == PERMUTED:
         moved = np.flatnonzero(found.index != np.arange(68))
         pairs = ", ".join(f"row {found.index[i]} is point {i}" for i in moved[:4])
-        words = f"{as_given}, in another order to {found.rms_mm['reordered']:.1f} mm: {len(moved)} of 68 moved ({pairs})"
+        words = (
+            f"{as_given}, in another order to {found.rms_mm['reordered']:.1f} mm: {len(moved)} of 68 moved ({pairs})"
+        )
         return wrong(ORDER, words, f"give the points in the order of {NUMBERING}")
     if found.kind == UNKNOWN:
         words = f"{as_given} and in no other order better than {found.rms_mm.get('reordered', np.inf):.1f} mm"

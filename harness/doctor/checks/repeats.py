@@ -99,7 +99,9 @@ def batch_size(reading: Reading) -> Finding:
         return undecided(BATCH, f"{words}; the answers differ by chance anyway")
     if memory(reading).remedy and difference(*pairs[0]).same:
         return undecided(BATCH, f"{words}; explained by state between samples, the first of the batch is the same")
-    remedy = "treat each sample by itself: net.eval() for batch normalisation, no mean over the batch, no shared padding"
+    remedy = (
+        "treat each sample by itself: net.eval() for batch normalisation, no mean over the batch, no shared padding"
+    )
     return wrong(BATCH, words, remedy)
 
 
