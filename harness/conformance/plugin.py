@@ -26,7 +26,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
 def is_suite(argument: str) -> bool:
     """Whether a word of the command line names this package, a module of it or its folder."""
     name = argument.partition("::")[0]
-    if name.startswith("-"):
+    if name.startswith("-") or name == __name__:  # which is what -p takes
         return False
     here = Path(__file__).parent
     return name == SUITE or name.startswith(f"{SUITE}.") or Path(name).absolute().is_relative_to(here)

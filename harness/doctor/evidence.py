@@ -37,6 +37,7 @@ class Evidence:
         seconds: of the calls for single questions, in the order in which they were made.
         again, after: the first question once more, at once and after another one.
         fresh: the first question in another process.
+        fresh_seconds: that this took.
         batch: the first TOGETHER questions in one call, in that other process.
         own: samples of the bench's mirror and what was answered.
         events: connections, writes, programs.
@@ -52,6 +53,7 @@ class Evidence:
     again: Prediction | None = None
     after: Prediction | None = None
     fresh: Prediction | None = None
+    fresh_seconds: float = 0.0
     batch: list[Prediction] = field(default_factory=list)
     own: list[tuple[Sample, Prediction]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -61,16 +63,21 @@ class Evidence:
 class Patient(WorkerProcess):
     """A method in a process of its own, whose calls are timed and watched."""
 
+    dead = False
+
     def ask(self, samples: Sequence[Sample]) -> tuple[list[Prediction], float, list[Event]]:
         """The answers, in millimetres, the seconds that they took, and what happened meanwhile.
 
-        A process that dies or takes too long gives failures; the next call starts another.
+        A process that dies or takes too long gives failures; it is not asked again.
 
         Raises:
             HarnessError: the adapter cannot be loaded.
         """
-        answer: Any = self._ask(list(samples))
-        return answer if answer is not None else ([self._last_failure] * len(samples), 0.0, [])
+        answer: Any = None if self.dead else self._ask(list(samples))
+        if answer is None:
+            self.dead = True
+            return [self._last_failure] * len(samples), 0.0, []
+        return answer  # type: ignore[no-any-return]
 
     @staticmethod
     def serve(pipe: Connection, method: MethodSpec, device: str, seed: int) -> None:
@@ -134,7 +141,7 @@ def _alone(patient: Patient, evidence: Evidence, own: Sequence[Sample]) -> None:
 def _anew(patient: Patient, evidence: Evidence) -> None:
     samples = [question.sample for question in evidence.questions[:TOGETHER]]
     try:
-        (evidence.fresh,), _, _ = patient.ask(samples[:1])
+        (evidence.fresh,), evidence.fresh_seconds, _ = patient.ask(samples[:1])
         evidence.batch, _, events = patient.ask(samples)
         evidence.events += events
     finally:

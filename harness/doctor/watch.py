@@ -16,7 +16,16 @@ from typing import Any
 
 MOST = 40  # events that are kept
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_PATHS = {"os.mkdir": 0, "os.remove": 0, "os.rmdir": 0, "os.rename": 1, "os.link": 1, "os.symlink": 1, "os.truncate": 0}
+_PATHS = {
+    "os.mkdir": (0, 2),
+    "os.remove": (0, 1),
+    "os.rmdir": (0, 1),
+    "os.rename": (1, 3),
+    "os.link": (1, 3),
+    "os.symlink": (1, 2),
+    "os.truncate": (0, None),
+}
+"""Which of an event's arguments is the path, and which the open folder that it is relative to."""
 _NETWORK = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1, "socket.getaddrinfo": 0}
 _PROGRAMS = {"subprocess.Popen": 1, "os.system": 0, "os.posix_spawn": 0, "os.exec": 0, "os.spawn": 1}
 
@@ -71,24 +80,29 @@ class Watch:
     def _judged(self, event: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
         """The event's kind and what it is about; an empty kind if it is of no interest."""
         if event in _NETWORK:
-            address = arguments[_NETWORK[event]]
-            local = (
-                address is None or isinstance(address, (bytes, str)) and event != "socket.getaddrinfo"
-            )  # Unix socket
-            port = arguments[1] if event == "socket.getaddrinfo" else None
-            return ("", "") if local else ("network", _text(address if port is None else (address, port)))
+            return self._kind_of_address(event, arguments)
         if event in _PROGRAMS:
             return "program", _text(arguments[_PROGRAMS[event]])
         if event == "open":
             path, mode, flags = arguments
             writes = any(c in mode for c in "wax+") if isinstance(mode, str) else bool((flags or 0) & _WRITING)
             return self._kind_of_path(path) if writes else ("", "")
-        return self._kind_of_path(arguments[_PATHS[event]]) if event in _PATHS else ("", "")
+        if event not in _PATHS:
+            return "", ""
+        path, folder = _PATHS[event]
+        within = "" if folder is None or arguments[folder] < 0 else os.readlink(f"/proc/self/fd/{arguments[folder]}")
+        return self._kind_of_path(arguments[path], within)
 
-    def _kind_of_path(self, path: Any) -> tuple[str, str]:
+    def _kind_of_address(self, event: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
+        address = arguments[_NETWORK[event]]
+        if event == "socket.getaddrinfo":
+            return ("network", _text((address, arguments[1]))) if address else ("", "")
+        return ("network", _text(address)) if isinstance(address, tuple) else ("", "")  # else a Unix socket
+
+    def _kind_of_path(self, path: Any, within: str = "") -> tuple[str, str]:
         if isinstance(path, int):
             return "", ""
-        place = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 - resolve() would follow links
+        place = Path(os.path.abspath(os.path.join(within, os.fsdecode(path))))  # noqa: PTH100, PTH118 - resolve() would follow links
         if "__pycache__" in place.parts or any(place.is_relative_to(folder) for folder in self._compiled):
             return "", ""
         if any(place.is_relative_to(folder) for folder in self._cache):

@@ -1,7 +1,5 @@
 """Every mistake is named, with evidence and remedy; the truth raises no alarm."""
 
-from pathlib import Path
-
 import pytest
 
 from harness.doctor.checks import CHECKS
@@ -18,31 +16,6 @@ WRONG, WARNING, OK, UNDECIDED = Verdict.WRONG, Verdict.WARNING, Verdict.OK, Verd
 @pytest.fixture(scope="module")
 def questions():
     return exam()
-
-
-@pytest.fixture(scope="module")
-def in_process():
-    """Asks an adapter in this process: as the doctor does, but without the cost of starting others."""
-    from harness.doctor import evidence as module
-    from harness.isolation import calls
-
-    class Here:
-        def __init__(self, method, device, seed, timeout_s):
-            self.adapter = method.build()
-            calls.load(self.adapter, device)
-
-        def ask(self, samples):
-            import time
-
-            start = time.perf_counter()
-            return calls.predict(self.adapter, samples, 0), time.perf_counter() - start, []
-
-        def close(self):
-            pass
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Patient", Here)
-        yield
 
 
 def diagnosed(adapter: type, questions, bench: str = "", protocols=()) -> dict[str, Finding]:

@@ -328,3 +328,7 @@ class Dies(Truthful):
 class DoesNotLoad(Truthful):
     def load(self, device):
         raise RuntimeError("weights are gone")
+
+
+class Busy(Connects, StartsPrograms, Writes, WritesThroughTheSystem):
+    """Does all that a method should not do besides answering."""

@@ -11,17 +11,17 @@ from harness.doctor.watch import Event
 
 FIRST, NETWORK, FILES, PROGRAMS = "slow first call", "network access", "write access", "other programs"
 TIMES, SECONDS = 3.0, 1.5
-"""A first call may pay for thread pools, kernels and caches of the processor: up to a second with PyTorch on a CPU. What
-takes longer, both as a multiple and in seconds, is loading that belongs into load()."""
+"""A first call may pay for thread pools, kernels and caches of the processor: up to a second with PyTorch on a CPU.
+What takes longer, both as a multiple and in seconds, is loading that belongs into load()."""
 SHOWN = 3
 
 
 def first_call(reading: Reading) -> Finding:
-    """The first call against the median of the later ones."""
+    """The first call, the quicker one of two processes (others may be at work too), against the later ones."""
     seconds = reading.evidence.seconds
-    if len(seconds) < 3:
+    if len(seconds) < 3 or not reading.evidence.fresh_seconds:
         return undecided(FIRST, "fewer than three calls were answered")
-    first, later = seconds[0], float(np.median(seconds[1:]))
+    first, later = min(seconds[0], reading.evidence.fresh_seconds), float(np.median(seconds[1:]))
     words = f"first call {first:.2f} s, later ones {later:.2f} s (median of {len(seconds) - 1})"
     if first > TIMES * later and first > later + SECONDS:
         return warning(FIRST, words, "read weights, build tables and compile in load(); bench=timing warms up first")

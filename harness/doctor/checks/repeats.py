@@ -13,8 +13,8 @@ from harness.samples import Array, Prediction
 
 ORDER, RANDOM, BATCH, STATE = "vertex order", "non-determinism", "dependence on batch size", "state between samples"
 SHUFFLED = 0.2
-"""RMS distance of corresponding vertices of two people, over the RMS radius of a head: below 0.1 for one topology, above
-0.5 where vertices of one number are not at one place of the head."""
+"""RMS distance of corresponding vertices of two people, over the RMS radius of a head: below 0.1 for one topology,
+above 0.5 where vertices of one number are not at one place of the head."""
 
 
 def vertex_order(reading: Reading) -> Finding:
@@ -60,7 +60,7 @@ def randomness(reading: Reading) -> Finding:
     """The first question in two fresh processes: nothing went before it in either."""
     between = _between(reading, reading.evidence.fresh)
     if between is None:
-        return undecided(RANDOM, "the question was not answered twice")
+        return undecided(RANDOM, "the question was not answered")
     words = f"the same sample asked in two processes: {_words(between)}"
     if between.same:
         return ok(RANDOM, words)
@@ -74,8 +74,8 @@ def randomness(reading: Reading) -> Finding:
 def memory(reading: Reading) -> Finding:
     """The first question asked again at once, and after another person, in one process."""
     evidence = reading.evidence
-    if not evidence.answers or evidence.again is None or evidence.after is None:
-        return undecided(STATE, "the question was not answered again")
+    if not _answered(reading) or evidence.again is None or evidence.after is None:
+        return undecided(STATE, "the question was not answered")
     at_once, later = (difference(evidence.answers[0], a) for a in (evidence.again, evidence.after))
     words = f"asked again at once: {_words(at_once)}; after another person: {_words(later)}"
     if at_once.same and later.same:
@@ -89,8 +89,8 @@ def batch_size(reading: Reading) -> Finding:
     """Questions asked alone and in one call."""
     evidence = reading.evidence
     pairs = list(zip(evidence.answers, evidence.batch, strict=False))
-    if not pairs:
-        return undecided(BATCH, "there was no batch")
+    if not pairs or not _answered(reading):
+        return undecided(BATCH, "the questions were not answered alone")
     worst = max((difference(alone, together) for alone, together in pairs), key=_severity)
     words = f"{len(evidence.batch)} samples in one call: {_words(worst)}"
     if worst.same:
@@ -106,7 +106,12 @@ def batch_size(reading: Reading) -> Finding:
 
 
 def _between(reading: Reading, other: Prediction | None) -> Difference | None:
-    return difference(reading.evidence.answers[0], other) if reading.evidence.answers and other is not None else None
+    return difference(reading.evidence.answers[0], other) if _answered(reading) and other is not None else None
+
+
+def _answered(reading: Reading) -> bool:
+    """Whether the first question has an answer that others can be compared with."""
+    return bool(reading.evidence.answers) and reading.evidence.answers[0].failure is None
 
 
 def _same(reading: Reading, other: Prediction | None) -> bool:
