@@ -25,7 +25,7 @@ FIRST_SEED = MIRROR_SEEDS + 9_000
 PEOPLE = 3
 TURN_DEG = 70.0
 SHIFT_MM = (310.0, -180.0, 450.0)
-"""How the people stand in the world: far from the frame of any head model, so that one cannot be taken for the other."""
+"""How the people stand in the world: far from the frame of any head model, so that they cannot be confused."""
 SIZE = 320
 MOST_VIEWS = 3
 _YAWS = (0.0, -26.0, 26.0)

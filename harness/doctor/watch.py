@@ -90,7 +90,11 @@ class Watch:
         if event not in _PATHS:
             return "", ""
         path, folder = _PATHS[event]
-        within = "" if folder is None or arguments[folder] < 0 else os.readlink(f"/proc/self/fd/{arguments[folder]}")
+        within = (
+            ""
+            if folder is None or arguments[folder] < 0
+            else str(Path(f"/proc/self/fd/{arguments[folder]}").readlink())
+        )
         return self._kind_of_path(arguments[path], within)
 
     def _kind_of_address(self, event: str, arguments: tuple[Any, ...]) -> tuple[str, str]:

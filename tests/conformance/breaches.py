@@ -61,7 +61,7 @@ class NeedsAMask(ByPicture):
 
 class OneViewOnly(ByPicture):
     def answer(self, sample):
-        (view,) = sample.views
+        (_,) = sample.views
         return super().answer(sample)
 
 

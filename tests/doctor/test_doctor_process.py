@@ -1,4 +1,4 @@
-"""The doctor as a command: processes of their own, exit codes, JSON; methods that connect, write, start programs, die."""
+"""The doctor as a command: processes of their own, exit codes, JSON; methods that connect, write, die."""
 
 import json
 from pathlib import Path

@@ -71,9 +71,8 @@ def test_difference_is_the_largest_distance_of_any_point():
     moved = base.copy()
     moved[7] += [0.3, 0.4, 0]
     assert difference(answer(base), answer(moved)).mm == pytest.approx(0.5)
-    assert difference(answer(base, landmarks=POINTS), answer(base, landmarks=POINTS + [0, 0, 2.0])).mm == pytest.approx(
-        2
-    )
+    deeper = POINTS + np.array([0, 0, 2.0])
+    assert difference(answer(base, landmarks=POINTS), answer(base, landmarks=deeper)).mm == pytest.approx(2)
     assert difference(answer(base), answer(base, landmarks=POINTS)).mm == np.inf
     assert difference(answer(base), answer(base[:-1])).mm == np.inf
     assert difference(answer(base), Prediction.failed("no_face")).mm == np.inf

@@ -33,7 +33,7 @@ def mirrored(reading: Reading) -> Finding:
         return undecided(MIRRORED, reading.no_landmarks)
     outwards = facing(reading)
     rms = reading.order.rms_mm
-    fits = f"landmarks fit to {rms['as given']:.1f} mm RMS by rotation, to {rms['reflected']:.1f} mm where a reflection is allowed"
+    fits = f"landmarks fit to {rms['as given']:.1f} mm RMS, to {rms['reflected']:.1f} mm with a reflection"
     looks = f"{'outwards' if outwards > 0 else 'inwards'} ({outwards:+.2f} of the face's area)"
     if reading.order.kind == SWAPPED and outwards < -SURE:
         remedy = "negate one axis of vertices and landmarks; exchanging y and z mirrors too, unless one is negated"
