@@ -51,6 +51,7 @@ def test_topology_is_constant(asking: Asking, questions: list[Question]) -> None
     """Vertex i is the same place of every head, unless each answer has a number of vertices of its own."""
     first, second = asking.mesh(questions[0].sample), asking.mesh(questions[1].sample)
     assert first.vertices is not None and second.vertices is not None
+    assert first.faces is not None and second.faces is not None
     if first.vertices.shape == second.vertices.shape:
         assert np.array_equal(first.faces, second.faces), "the vertex order changes: two answers have other faces"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,8 @@ def test_unreadable_picture_spoils_no_other(adapter: MethodAdapter, questions: l
 def test_view_without(asking: Asking, questions: list[Question], part: str) -> None:
     """Data sets give different things; what is missing is None."""
     view = questions[0].sample.views[0]
-    asking.one(sample_of(View(view.image) if part == "everything" else replace(view, **{part: None})))
+    missing: Any = {part: None}
+    asking.one(sample_of(View(view.image) if part == "everything" else replace(view, **missing)))
 
 
 def test_several_views(asking: Asking, three_views: Question) -> None:

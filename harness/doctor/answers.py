@@ -41,11 +41,10 @@ def difference(one: Prediction, other: Prediction) -> Difference:
             return Difference(0.0, f"both fail ({one.failure})")
         return Difference(np.inf, f"one answer is {one.failure or 'a mesh'}, the other {other.failure or 'a mesh'}")
     worst = Difference(0.0, "vertices")
+    names: tuple[str, ...] = ("vertices", "landmarks", "neutral_vertices", "neutral_landmarks", "landmarks_2d")
     if _reordered(one.vertices, other.vertices):
         worst = Difference(0.0, "the order of the vertices", reordered=True)
         names = ("landmarks", "neutral_landmarks", "landmarks_2d")
-    else:
-        names = ("vertices", "landmarks", "neutral_vertices", "neutral_landmarks", "landmarks_2d")
     for name in names:
         mm = _apart(getattr(one, name), getattr(other, name))
         if mm > worst.mm:
@@ -66,5 +65,5 @@ def _reordered(one: Array | None, other: Array | None) -> bool:
     """Whether two sets of vertices are the same in another order."""
     if one is None or other is None or one.shape != other.shape or _apart(one, other) <= SAME_MM:
         return False
-    there, back = cKDTree(one).query(other)[0].max(), cKDTree(other).query(one)[0].max()
-    return bool(max(there, back) <= SAME_MM)
+    there, back = cKDTree(one).query(other)[0], cKDTree(other).query(one)[0]
+    return bool(np.max([there, back]) <= SAME_MM)

@@ -77,7 +77,7 @@ class Patient(WorkerProcess):
         if answer is None:
             self.dead = True
             return [self._last_failure] * len(samples), 0.0, []
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     @staticmethod
     def serve(pipe: Connection, method: MethodSpec, device: str, seed: int) -> None:

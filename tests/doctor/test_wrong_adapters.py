@@ -62,6 +62,12 @@ MISTAKES = [
     (wrong.MeanOverTheBatch, "dependence on batch size", WRONG, "net.eval()"),
     (wrong.Remembers, "state between samples", WRONG, "after another person"),
     (wrong.LoadsLate, "slow first call", WARNING, "load()"),
+    # The same on answers with errors of their own.
+    (wrong.DecaMirrored, "mirrored axes", WRONG, "inwards"),
+    (wrong.DecaSwapped, "left/right swap", WRONG, "subject's right"),
+    (wrong.DecaJawLast, "landmark order", WRONG, "in another order"),
+    (wrong.DecaInMillimetres, "wrong unit", WRONG, "unit = 'm'"),
+    (wrong.DecaWithoutChin, "cropped chin", WRONG, "beyond the border"),
     (wrong.Raises, "crash or invalid answer", WRONG, "deliberate"),
 ]
 

@@ -14,6 +14,7 @@ from harness import MethodAdapter, Prediction
 from harness.doctor import exam
 from harness.doctor.reading import OTHER_SIDE
 from harness.heads.procedural import procedural_head
+from harness.methods.deca.adapter import DecaAdapter
 
 NOISE_MM = 0.3
 
@@ -332,3 +333,41 @@ class DoesNotLoad(Truthful):
 
 class Busy(Connects, StartsPrograms, Writes, WritesThroughTheSystem):
     """Does all that a method should not do besides answering."""
+
+
+class Deca(DecaAdapter):
+    """A method with errors of its own, whose answers a subclass spoils."""
+
+    def predict(self, samples):
+        return [self.spoiled(answer) for answer in super().predict(samples)]
+
+
+class DecaMirrored(Deca):
+    def spoiled(self, one):
+        names = ("vertices", "landmarks", "neutral_vertices", "neutral_landmarks")
+        moved = {name: getattr(one, name) * [1, 1, -1] for name in names}
+        return replace(one, **moved, projection=None)
+
+
+class DecaSwapped(Deca):
+    def spoiled(self, one):
+        swapped = {name: getattr(one, name)[OTHER_SIDE] for name in ("landmarks", "neutral_landmarks")}
+        return replace(one, **swapped)
+
+
+class DecaJawLast(Deca):
+    def spoiled(self, one):
+        order = JawLast.order
+        return replace(one, landmarks=one.landmarks[order], neutral_landmarks=one.neutral_landmarks[order])
+
+
+class DecaInMillimetres(Deca):
+    unit = "mm"
+
+    def spoiled(self, one):
+        return one
+
+
+class DecaWithoutChin(Deca):
+    def spoiled(self, one):
+        return replace(one, faces=one.faces[cut(procedural_head(), NoChin.low, NoChin.high)])

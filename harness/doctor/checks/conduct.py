@@ -67,5 +67,7 @@ def _clean(reading: Reading, name: str, words: str) -> Finding:
 
 
 def _listed(events: list[Event]) -> str:
-    shown = [f"{e.what} in {e.phase}()" + (f" at {short(e.place)}" if e.place else "") for e in events[:SHOWN]]
-    return "; ".join(shown) + (f" and {len(events) - SHOWN} more" if len(events) > SHOWN else "")
+    words = [f"{short(e.what)} in {e.phase}()" + (f" at {short(e.place)}" if e.place else "") for e in events]
+    different = list(dict.fromkeys(words))
+    more = len(different) - SHOWN
+    return "; ".join(different[:SHOWN]) + (f" and {more} more" if more > 0 else "")

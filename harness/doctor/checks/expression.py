@@ -53,10 +53,11 @@ def _shares(reading: Reading, neutral: bool) -> list[float]:
     half = len(evidence.questions) // 2
     shares = []
     for (question, plain), (other, moved) in zip(asked[:half], asked[half:], strict=False):
-        points = [_points(answer, neutral) for answer in (plain, moved)]
-        if points[0] is None or points[1] is None:
+        before, after = _points(plain, neutral), _points(moved, neutral)
+        if before is None or after is None:
             continue
-        share = _share(*(p[reading.order.index] for p in points if p is not None), question.truth, other.truth)
+        index = reading.order.index
+        share = _share(before[index], after[index], question.truth, other.truth)
         shares += [] if share is None else [share]
     return shares
 

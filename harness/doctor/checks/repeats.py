@@ -35,7 +35,7 @@ def vertex_order(reading: Reading) -> Finding:
             "allowed; scores go by surfaces. Comparisons vertex by vertex do not apply",
         )
     first = meshes[0]
-    others = [m for m in meshes[1:] if not np.array_equal(m.faces, first.faces)]
+    others = [m for m in meshes[1:] if not _equal(m.faces, first.faces)]
     if others:
         words = f"{counts[0]} vertices in each, but {len(others)} of {len(meshes) - 1} answers have other triangles"
         return wrong(ORDER, words, remedy)
@@ -43,6 +43,10 @@ def vertex_order(reading: Reading) -> Finding:
     words = f"{counts[0]} vertices and the same triangles in {len(meshes)} answers; corresponding vertices of two "
     words += f"people are {100 * apart:.0f} % of a head's radius apart"
     return wrong(ORDER, words, remedy) if apart > SHUFFLED else ok(ORDER, words)
+
+
+def _equal(one: Array | None, other: Array | None) -> bool:
+    return one is not None and other is not None and np.array_equal(one, other)
 
 
 def _apart(one: Array | None, other: Array | None) -> float:
