@@ -18,9 +18,17 @@ GROUPS = ("method", "bench")
 
 def entries(group: str, config_dir: str | None = None) -> dict[str, str]:
     """Name -> what it is (the first comment line of its YAML), of one group."""
+    return {name: _about(file) for name, file in _files(group, config_dir).items()}
+
+
+def file_of(group: str, name: str, config_dir: str | None = None) -> Path:
+    """The YAML of an entry that there is (see `check`)."""
+    return _files(group, config_dir)[name]
+
+
+def _files(group: str, config_dir: str | None) -> dict[str, Path]:
     folders = [CONFIGS, *([Path(config_dir)] if config_dir else [])]
-    files = [file for folder in folders for file in sorted((folder / group).glob("*.yaml"))]
-    return {file.stem: _about(file) for file in files}
+    return {file.stem: file for folder in folders for file in sorted((folder / group).glob("*.yaml"))}
 
 
 def _about(file: Path) -> str:

@@ -24,6 +24,8 @@ python -m harness COMMAND [...]
                your own class, no set-up:           run method=path/to/file.py:MyMethod bench=h3ds
   evaluate     score predictions made elsewhere:    evaluate bench=h3ds predictions=DIR unit=mm
   export       write a run as a submission:         export bench=now split=test run=PATH out=DIR
+  new          write an adapter to begin with:      new my_method
+  doctor       name an adapter's mistakes:          doctor method=path/to/file.py:MyMethod bench=h3ds
   train        train a method's mini size:          train method=glvd
   data         data sets and mirrors:               data status | data make h3ds
                an open head model:                  data get ict --from CLONE
@@ -41,7 +43,10 @@ console = Console(stderr=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one sub-command; ends the process with 0, or with 2 after a message about what to mend."""
+    """Runs one sub-command; ends the process with 2 after a message about what to mend.
+
+    Ends it with 1 where the doctor found something wrong.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(
         level=logging.INFO,
@@ -99,6 +104,20 @@ def _data(arguments: list[str]) -> None:
         data_commands.get_ict(Path(options.source))
     else:
         data_commands.make(options.name, options.head)
+
+
+def _doctor(arguments: list[str]) -> None:
+    from harness.doctor.command import json_option
+    from harness.jobs import start
+
+    if any(diagnosis.wrong for diagnosis in start("doctor", json_option(arguments))):
+        sys.exit(1)
+
+
+def _new(arguments: list[str]) -> None:
+    from harness.templates.command import main as new
+
+    new(arguments)
 
 
 def _compare(arguments: list[str]) -> None:
@@ -164,6 +183,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "evaluate": _job("evaluate"),
     "export": _job("export"),
     "train": _job("train"),
+    "doctor": _doctor,
+    "new": _new,
     "data": _data,
     "compare": _compare,
     "list": _list,

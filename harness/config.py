@@ -128,7 +128,33 @@ class TrainConfig:
     )
 
 
-SCHEMAS: dict[str, type] = {"run": RunConfig, "evaluate": EvaluateConfig, "export": ExportConfig, "train": TrainConfig}
+@dataclass
+class DoctorConfig:
+    """Asks a method for faces whose truth is known, and names its mistakes, with evidence and remedy.
+
+    Ends with 1 if something is wrong. The samples have what those of the bench have (camera, mask, box, number of
+    views); without a bench, everything. Two samples of the bench's own mirror are asked for too.
+    """
+
+    method: Any = _key(MISSING, "a name from `harness list`, package.module:Class or path/to/file.py:Class")
+    bench: Any = _key(None, "in whose form to ask, e.g. h3ds or now")
+    device: str = _key("auto", "cpu, cuda, cuda:1, ...; auto: CUDA where there is one")
+    timeout_s: float = _key(300.0, "seconds after which one call is given up")
+    json: str | None = _key(None, "also write the findings to this file; the same as --json FILE")
+    data: str = _key("mirror", "the mirror is used, whatever real data there is")
+    data_root: str = _key("${oc.env:HARNESS_DATA,data}", "folder with one sub-folder per data set")
+    head: HeadConfig = field(
+        default_factory=HeadConfig, metadata={"meaning": "head.path=PATH: the file of method.head, e.g. FLAME's pickle"}
+    )
+
+
+SCHEMAS: dict[str, type] = {
+    "run": RunConfig,
+    "evaluate": EvaluateConfig,
+    "export": ExportConfig,
+    "train": TrainConfig,
+    "doctor": DoctorConfig,
+}
 
 
 BENCHMARK_KEYS = ("_target_", "name", "dataset", "protocols")

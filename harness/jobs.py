@@ -1,4 +1,4 @@
-"""The commands that Hydra configures: run, evaluate, train."""
+"""The commands that Hydra configures: run, evaluate, export, train, doctor."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import hydra
 import torch
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import catalogue, config
+from harness.doctor.findings import Diagnosis
 from harness.errors import HarnessError
 from harness.export import ExportOptions, export
 from harness.files import digest
@@ -33,21 +34,25 @@ from harness.timing.together import Contestant, TimingBenchmark, time_together
 log = logging.getLogger(__name__)
 
 
-def start(command: str, arguments: list[str]) -> None:
+def start(command: str, arguments: list[str]) -> list[Diagnosis]:
     """Hands the command to Hydra: overrides, multirun (`-m`), `--config-dir`, `--help` and all.
+
+    Returns:
+        What the doctor found, in the order of the jobs; empty for other commands.
 
     Raises:
         HarnessError: from the job; in a multirun after the other jobs are done, with what failed.
     """
     if {"-h", "--help"} & set(arguments):
         sys.stdout.write(config.help_text(command))
-        return
+        return []
     config.register()
     arguments = prepare(arguments)
     require_choices(command, arguments)
     finished: list[RunFolder] = []
     failed: list[HarnessError] = []
     to_time: list[Contestant] = []
+    diagnoses: list[Diagnosis] = []
 
     def job(configuration: DictConfig) -> None:
         try:
@@ -58,6 +63,8 @@ def start(command: str, arguments: list[str]) -> None:
             return
         if isinstance(outcome, Contestant):
             to_time.append(outcome)
+        elif isinstance(outcome, Diagnosis):
+            diagnoses.append(outcome)
         elif outcome is not None:
             finished.append(outcome)
 
@@ -75,6 +82,7 @@ def start(command: str, arguments: list[str]) -> None:
         print_runs(finished)
     if failed:
         raise HarnessError("\n".join(str(error) for error in failed))
+    return diagnoses
 
 
 def prepare(arguments: list[str]) -> list[str]:
@@ -113,7 +121,7 @@ def check_complete(configuration: DictConfig) -> None:
 
 def require_choices(command: str, arguments: list[str]) -> None:
     """Raises HarnessError that lists the names if the command needs a method or a bench and none is given."""
-    needed = {key.name for key in fields(config.SCHEMAS[command])} & set(catalogue.GROUPS)
+    needed = {key.name for key in fields(config.SCHEMAS[command]) if key.default is MISSING} & set(catalogue.GROUPS)
     for group in sorted(needed - {argument.partition("=")[0].lstrip("+") for argument in arguments}):
         names = ", ".join(catalogue.entries(group, _option(arguments, ("--config-dir", "-cd"))))
         raise HarnessError(f"{command} needs {group}=NAME. There are: {names}")
@@ -209,9 +217,16 @@ def _train(configuration: DictConfig) -> None:
     log.info("Weights: %s. Try them with method.options.weights=%s", weights, weights)
 
 
-JOBS: dict[str, Callable[[DictConfig], RunFolder | Contestant | None]] = {
+def _doctor(configuration: DictConfig) -> Diagnosis:
+    from harness.doctor.command import doctor  # imports the synthesis, which the other commands need not wait for
+
+    return doctor(configuration)
+
+
+JOBS: dict[str, Callable[[DictConfig], RunFolder | Contestant | Diagnosis | None]] = {
     "run": _run,
     "evaluate": _evaluate,
     "export": _export,
     "train": _train,
+    "doctor": _doctor,
 }

@@ -15,6 +15,8 @@ from harness.errors import ContractError, DataError, HarnessError, NonFiniteErro
 from harness.samples import MILLIMETRES_PER, Prediction, Sample
 
 log = logging.getLogger(__name__)
+RAISED = ("crash", "out_of_memory", "bad_input", "bad_mesh", "non_finite")
+"""What a call that raised comes to: whichever sample it was, the others of the batch deserve another try."""
 
 
 def load(adapter: MethodAdapter, device: str) -> None:
@@ -40,7 +42,7 @@ def predict(adapter: MethodAdapter, samples: Sequence[Sample], seed: int) -> lis
     one. Lengths of the returned predictions are millimetres.
     """
     predictions = _attempt(adapter, samples, seed)
-    if len(samples) > 1 and all(p.failure in ("crash", "out_of_memory") for p in predictions):
+    if len(samples) > 1 and all(p.failure in RAISED for p in predictions):
         log.warning("A batch of %d samples failed; trying them one by one", len(samples))
         return [p for sample in samples for p in _attempt(adapter, [sample], seed)]
     return predictions

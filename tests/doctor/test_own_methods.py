@@ -1,0 +1,25 @@
+"""No false alarm on the project's own methods."""
+
+import pytest
+
+from harness.doctor.command import diagnose
+from harness.doctor.findings import Verdict
+from harness.method import MethodSpec
+from harness.methods.deca.adapter import DecaAdapter
+from harness.methods.emoca.adapter import EmocaAdapter
+from harness.methods.glvd.adapter import Glvd
+from harness.methods.lvd.adapter import Lvd
+from harness.methods.mean_face.adapter import MeanFace
+from harness.methods.mica.adapter import MicaAdapter
+from harness.methods.smirk.adapter import SmirkAdapter
+from harness.methods.teaser.adapter import TeaserAdapter
+
+METHODS = (MeanFace, Lvd, Glvd, DecaAdapter, EmocaAdapter, SmirkAdapter, MicaAdapter, TeaserAdapter)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", METHODS, ids=lambda a: a.__name__)
+def test_no_alarm(adapter):
+    diagnosis = diagnose(MethodSpec(adapter.__name__, f"{adapter.__module__}:{adapter.__name__}"))
+    alarms = [f for f in diagnosis.findings if f.verdict is Verdict.WRONG]
+    assert alarms == []
