@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -149,9 +150,5 @@ def _anew(patient: Patient, evidence: Evidence) -> None:
 
 
 def short(path: str) -> str:
-    """A path below the working folder without that folder."""
-    name, colon, line = path.rpartition(":")
-    place = Path(name if colon else path)
-    return (
-        f"{place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place}{colon}{line if colon else ''}"
-    )
+    """A path below the working folder, or a place in such a file, without that folder."""
+    return path.removeprefix(f"{Path.cwd()}{os.sep}")

@@ -32,7 +32,7 @@ def test_what_a_method_does_besides_answering_is_named(tmp_path, monkeypatch):
     assert network.verdict is files.verdict is Verdict.WRONG
     assert programs.verdict is Verdict.WARNING
     assert "127.0.0.1:9 in load()" in network.evidence
-    assert f"{tmp_path}/debug.txt in predict()" in files.evidence and "debug.bin" in files.evidence
+    assert files.evidence.startswith("debug.txt in predict()") and "debug.bin" in files.evidence
     assert "true in load()" in programs.evidence
     lines = Path(__file__).with_name("wrong_adapters.py").read_text().splitlines()
     line = int(network.evidence.rpartition("wrong_adapters.py:")[2].split()[0])
