@@ -14,31 +14,35 @@ from harness.adapter import MethodAdapter
 from harness.errors import DataError, HarnessError
 from harness.heads.build import build_head
 from harness.methods.kaolrm.cameras import MONO_FOCAL, frontal_camera, source_numbers
-from harness.methods.kaolrm.checkpoints import official_network
-from harness.methods.kaolrm.network import PAPER, HeadCodes, KaoLRM
+from harness.methods.kaolrm.checkpoints import FILE, official_network
+from harness.methods.kaolrm.network import MINI, MINI_FOCAL, PAPER, HeadCodes, KaoLRM
 from harness.methods.kaolrm.pictures import network_picture
+from harness.methods.lvd.modes import head_signature
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.crops import Crop, FaceError
 from harness.methods.regression.decoding import METRES, Decoder
+from harness.methods.regression.shipped import load_shipped
 from harness.samples import Array, Prediction, Sample
 
 log = logging.getLogger(__name__)
 
 
 class KaoLRMAdapter(MethodAdapter):
-    """KaoLRM with released weights and the user's FLAME.
+    """KaoLRM, with released weights and the user's FLAME, or at mini size with the procedural head.
 
     It reads one picture; of a sample with several views the identities are averaged and the rest is the first's, as
-    with the regressors. The mesh is FLAME's in metres: the network's own scale says how large the head is in the
+    with the regressors. The mesh is the head's in metres: the network's own scale says how large the head is in the
     picture, not in the world.
 
     Args:
+        size: "mini" (shipped weights, procedural head) or "paper" (as published). A checkpoint means paper.
         checkpoint: `model.safetensors`, or the release folder that holds it.
-        head: "flame" for a checkpoint.
+        head: "flame" for a checkpoint; mini weights are for the procedural head.
         head_path: the user's FLAME: a pickle, or a folder with it and what belongs to it.
-        focal: lens of the pictures that the weights draw, in widths of the picture: 20 as in the settings of the mono
-            weights' inference (4 in those of their training), 0.75 for the multi-view weights. It decides where the
-            head is on the picture, not its shape.
+        focal: lens of the pictures that the weights draw, in widths of the picture; None is the mini's own (4), and for
+            released weights 20 as in the settings of the mono weights' inference (4 in those of their training; 0.75
+            for the multi-view weights). It decides where the head is on the picture, not its shape.
+        weights: of the mini size, from `harness train`; the shipped ones if None.
         random_weights: let a network without weights run, to measure its speed.
 
     Raises:
@@ -54,33 +58,41 @@ class KaoLRMAdapter(MethodAdapter):
 
     def __init__(
         self,
+        size: str = "mini",
         checkpoint: str | None = None,
-        head: str = "flame",
+        head: str = "procedural",
         head_path: str | None = None,
-        focal: float = MONO_FOCAL,
+        focal: float | None = None,
+        weights: str | None = None,
         random_weights: bool = False,
     ) -> None:
-        if not checkpoint and not random_weights:
+        if size not in ("mini", "paper"):
+            raise HarnessError(f"kaolrm: option size={size!r}, expected mini or paper")
+        self.sizes = PAPER if checkpoint or size == "paper" else MINI
+        if self.sizes is PAPER and not checkpoint and not random_weights:
             raise HarnessError(
-                "kaolrm: needs the released weights, method.checkpoint=PATH (its README.md says where to ask), or "
-                "method.options.random_weights=true to measure speed only"
+                "kaolrm: size=paper needs the released weights, method.checkpoint=PATH (its README.md says where to "
+                "ask), or method.options.random_weights=true to measure speed only"
             )
         if checkpoint and head != "flame":
             raise HarnessError(
                 f"kaolrm: the released weights speak of FLAME, not of the {head} head; give method.head=flame "
                 "head.path=PATH"
             )
-        if not focal > 0 or not np.isfinite(focal):
+        if focal is not None and not (focal > 0 and np.isfinite(focal)):
             raise HarnessError(f"kaolrm: option focal={focal}, expected a positive number, e.g. 20, 4 or 0.75")
         self.checkpoint = Path(checkpoint).expanduser() if checkpoint else None
         self.head_name, self.head_path = head, head_path
-        self.focal = float(focal)
+        self.focal = float(focal or (MONO_FOCAL if self.sizes is PAPER else MINI_FOCAL))
+        self.weights = Path(weights).expanduser() if weights else Path(__file__).parent / "mini.safetensors"
+        self.random_weights = random_weights
 
     def files(self) -> Sequence[Path]:
         """Weights and head model."""
-        weights = self.checkpoint / "model.safetensors" if self.checkpoint and self.checkpoint.is_dir() else None
-        named = (weights or self.checkpoint, Path(self.head_path) if self.head_path else None)
-        return [path for path in named if path]
+        weights = self.weights if self.checkpoint is None else self.checkpoint
+        weights = weights / FILE if weights.is_dir() else weights
+        own = [] if self.random_weights else [weights]
+        return [*own, *([Path(self.head_path)] if self.head_path else [])]
 
     def load(self, device: torch.device) -> None:
         """Reads head and weights. Raises HarnessError if these are missing or do not fit."""
@@ -90,7 +102,9 @@ class KaoLRMAdapter(MethodAdapter):
             self.net, report = official_network(self.checkpoint)
             log.info("%s", report)
         else:
-            self.net = KaoLRM(PAPER)
+            self.net = KaoLRM(self.sizes)
+            if not self.random_weights:
+                load_shipped(self.net, self.weights, head_signature(head), "kaolrm")
         self.net.eval().requires_grad_(False).to(device)
         self.decoder = Decoder(head.to(device))
         self.faces = head.faces.numpy()
@@ -116,7 +130,7 @@ class KaoLRMAdapter(MethodAdapter):
     def _fitting(self, codes: HeadCodes) -> HeadCodes:
         """Codes as long as the head's bases; only a network without weights may have longer ones."""
         head = self.decoder.head
-        if self.checkpoint is not None:
+        if not self.random_weights:
             return codes
         shapes, expressions = len(head.shape_names), len(head.expression_names)
         return replace(codes, shape=codes.shape[:, :shapes], expression=codes.expression[:, :expressions])
