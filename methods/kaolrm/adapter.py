@@ -15,14 +15,16 @@ from harness.errors import DataError, HarnessError
 from harness.heads.build import build_head
 from harness.methods.kaolrm.cameras import MONO_FOCAL, frontal_camera, source_numbers
 from harness.methods.kaolrm.checkpoints import FILE, official_network
+from harness.methods.kaolrm.matting import check, matted
 from harness.methods.kaolrm.network import MINI, MINI_FOCAL, PAPER, HeadCodes, KaoLRM
-from harness.methods.kaolrm.pictures import network_picture
+from harness.methods.kaolrm.pictures import has_matte, network_picture
 from harness.methods.lvd.modes import head_signature
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.crops import Crop, FaceError
 from harness.methods.regression.decoding import METRES, Decoder
+from harness.methods.regression.faces import FaceFinder, Track
 from harness.methods.regression.shipped import load_shipped
-from harness.samples import Array, Prediction, Sample
+from harness.samples import Array, Prediction, Sample, View
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,9 @@ class KaoLRMAdapter(MethodAdapter):
         focal: lens of the pictures that the weights draw, in widths of the picture; None is the mini's own (4), and for
             released weights 20 as in the settings of the mono weights' inference (4 in those of their training; 0.75
             for the multi-view weights). It decides where the head is on the picture, not its shape.
+        matting: what finds the background of a view without mask and transparency: "grabcut" (see `matting`), or
+            "none", which refuses such views.
+        track: who finds the face of such a view, as with the regressors.
         weights: of the mini size, from `harness train`; the shipped ones if None.
         random_weights: let a network without weights run, to measure its speed.
 
@@ -63,6 +68,8 @@ class KaoLRMAdapter(MethodAdapter):
         head: str = "procedural",
         head_path: str | None = None,
         focal: float | None = None,
+        matting: str = "grabcut",
+        track: Track = "auto",
         weights: str | None = None,
         random_weights: bool = False,
     ) -> None:
@@ -84,6 +91,7 @@ class KaoLRMAdapter(MethodAdapter):
         self.checkpoint = Path(checkpoint).expanduser() if checkpoint else None
         self.head_name, self.head_path = head, head_path
         self.focal = float(focal or (MONO_FOCAL if self.sizes is PAPER else MINI_FOCAL))
+        self.matting, self.finder = check(matting), FaceFinder(track)
         self.weights = Path(weights).expanduser() if weights else Path(__file__).parent / "mini.safetensors"
         self.random_weights = random_weights
 
@@ -116,7 +124,7 @@ class KaoLRMAdapter(MethodAdapter):
     def _predict(self, sample: Sample) -> Prediction:
         with self.stage("input"):
             try:
-                crops = [network_picture(view, self.net.sizes.image) for view in sample.views]
+                crops = [self._look(view) for view in sample.views]
             except FaceError as error:
                 return Prediction.failed(error.reason, str(error))
             except DataError as error:
@@ -125,7 +133,16 @@ class KaoLRMAdapter(MethodAdapter):
         with self.stage("network"), torch.inference_mode():
             codes = self._fitting(averaged(self.net(images, source_numbers(len(crops)).to(self.device)).codes))
         with self.stage("decode"), torch.inference_mode():
-            return self._decode(codes, crops[0])
+            note = "" if all(map(has_matte, sample.views)) else "background found by GrabCut"
+            return self._decode(codes, crops[0], note)
+
+    def _look(self, view: View) -> Crop:
+        """The network's picture. Raises FaceError or DataError."""
+        if self.matting == "none" or has_matte(view):
+            return network_picture(view, self.net.sizes.image)
+        head, shift = matted(view, self.finder.find(view))
+        crop = network_picture(head, self.net.sizes.image)
+        return replace(crop, matrix=crop.matrix @ shift)
 
     def _fitting(self, codes: HeadCodes) -> HeadCodes:
         """Codes as long as the head's bases; only a network without weights may have longer ones."""
@@ -135,7 +152,7 @@ class KaoLRMAdapter(MethodAdapter):
         shapes, expressions = len(head.shape_names), len(head.expression_names)
         return replace(codes, shape=codes.shape[:, :shapes], expression=codes.expression[:, :expressions])
 
-    def _decode(self, codes: HeadCodes, crop: Crop) -> Prediction:
+    def _decode(self, codes: HeadCodes, crop: Crop, note: str) -> Prediction:
         flame = Codes(codes.shape, codes.expression, codes.turn, codes.jaw)
         shaped, neutral = self.decoder(flame), self.decoder.neutral(flame)
         meshes = (shaped.vertices, shaped.fixed_landmarks, neutral.vertices, neutral.fixed_landmarks)
@@ -156,6 +173,7 @@ class KaoLRMAdapter(MethodAdapter):
             neutral_vertices=neutral_vertices,
             neutral_landmarks=neutral_landmarks,
             projection=projection,
+            detail=note,
         )
 
     def projection(self, codes: HeadCodes, crop: Crop) -> Array:

@@ -93,6 +93,8 @@ def test_several_views_share_the_identity(released: KaoLRMAdapter) -> None:
 @needs_reference
 def test_bad_views_fail_with_a_reason(released: KaoLRMAdapter, tmp_path: Path) -> None:
     Image.fromarray(VIEW.read_image()).save(tmp_path / "photo.png")
+    assert answer(released, View(tmp_path / "photo.png")).failure == "no_face"  # none to cut the head out around
+    released.matting = "none"
     assert answer(released, View(tmp_path / "photo.png")).failure == "bad_input"
     assert "neither transparency nor a mask" in answer(released, View(VIEW.image)).detail
     assert answer(released, View(VIEW.image, mask=np.zeros_like(MASK))).failure == "no_face"
