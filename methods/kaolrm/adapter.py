@@ -15,6 +15,7 @@ from harness.errors import DataError, HarnessError
 from harness.heads.build import build_head
 from harness.methods.kaolrm.cameras import MONO_FOCAL, frontal_camera, source_numbers
 from harness.methods.kaolrm.checkpoints import FILE, official_network
+from harness.methods.kaolrm.drawing import appearance, decoded
 from harness.methods.kaolrm.matting import check, matted
 from harness.methods.kaolrm.network import MINI, MINI_FOCAL, PAPER, HeadCodes, KaoLRM
 from harness.methods.kaolrm.pictures import has_matte, network_picture
@@ -24,7 +25,7 @@ from harness.methods.regression.crops import Crop, FaceError
 from harness.methods.regression.decoding import METRES, Decoder
 from harness.methods.regression.faces import FaceFinder, Track
 from harness.methods.regression.shipped import load_shipped
-from harness.samples import Array, Prediction, Sample, View
+from harness.samples import Array, Camera, Prediction, Sample, View
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +136,33 @@ class KaoLRMAdapter(MethodAdapter):
         with self.stage("decode"), torch.inference_mode():
             note = "" if all(map(has_matte, sample.views)) else "background found by GrabCut"
             return self._decode(codes, crops[0], note)
+
+    def draw(self, view: View, cameras: Sequence[Camera], points: int = 8000, seed: int = 0) -> list[Array]:
+        """What the head of a view looks like from anywhere, drawn by its Gaussians on white.
+
+        Args:
+            view: as in a sample.
+            cameras: in the network's frame: about the origin, DISTANCE away, y up, with a lens of `focal`.
+            points: Gaussians.
+            seed: of where they lie.
+
+        Returns:
+            (H, W, 3) uint8 for each camera.
+
+        Raises:
+            FaceError: there is no subject, or nothing says what is background.
+            DataError: the view cannot be read.
+        """
+        crop = self._look(view)
+        image = torch.from_numpy(crop.pixels).permute(2, 0, 1)[None].to(self.device)
+        with torch.inference_mode():
+            made = self.net(image, source_numbers().to(self.device))
+            codes = self._fitting(made.codes.before_a_long_lens() if self.focal > 1 else made.codes)
+            vertices = decoded(self.decoder, codes)[0][0]
+            chance = torch.Generator().manual_seed(seed)
+            faces = self.decoder.head.faces
+            pictures = appearance(self.net, made, 0, vertices, faces, list(cameras), points, self.focal, chance)
+        return [(255 * picture.colour.clamp(0, 1)).round().byte().cpu().numpy() for picture in pictures]
 
     def _look(self, view: View) -> Crop:
         """The network's picture. Raises FaceError or DataError."""
