@@ -54,14 +54,17 @@ PAPER = Sizes()
 MINI = Sizes(
     image=112,
     encoder=VisionSizes(width=128, depth=4, heads=4, grid=8),
-    triplane=TriplaneSizes(width=128, depth=3, heads=4, camera=64, low=8, channels=16),
+    triplane=TriplaneSizes(width=128, depth=2, heads=4, camera=64, low=6, channels=16),
     hidden=(256, 128, 128),
     gate=32,
     gaussian=32,
     shape=82,
     expression=46,
     layer_scale=1.0,
+    first_scale=1.25,
 )
+MINI_FOCAL = 4.0
+"""Of the lens that the mini draws through, in widths of the picture: heads at portrait distance."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,6 +51,11 @@ def network_picture(view: View, size: int) -> Crop:
     return Crop(resized(pixels, size), matrix)
 
 
+def has_matte(view: View) -> bool:
+    """Whether something says what the view's background is. Raises DataError if its image cannot be read."""
+    return view.mask is not None or (isinstance(view.image, Path) and has_transparency(view.image))
+
+
 def read_matte(view: View) -> NDArray[np.float32]:
     """(H, W) how much of each pixel is subject, 0..1, with soft edges where a file has them.
 
@@ -58,18 +63,17 @@ def read_matte(view: View) -> NDArray[np.float32]:
         FaceError: the view has no mask, and its image no transparency (`bad_input`).
         DataError: the mask cannot be read.
     """
-    source = view.mask
-    if source is None and isinstance(view.image, Path) and has_transparency(view.image):
-        source = view.image
-    if source is None:
+    source = view.mask if view.mask is not None else view.image
+    if not has_matte(view):
         what = f"{view.image}: the image has" if isinstance(view.image, Path) else "the view has"
         raise FaceError(
             "bad_input",
             f"{what} neither transparency nor a mask, and KaoLRM reads a subject without background. Save it as PNG "
-            "with the background transparent (a matting program such as rembg makes that), or give the view a mask",
+            "with the background transparent (a matting program such as rembg makes that), give the view a mask, or "
+            "let method.options.matting=grabcut find the background",
         )
     matte = read_pixels(source, "L") / np.float32(255) if isinstance(source, Path) else source
-    return matte.astype(np.float32)
+    return np.asarray(matte, np.float32)
 
 
 def check_matte(matte: Array) -> None:

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from harness.adapter import MethodAdapter
 from harness.errors import DataError, HarnessError
 from harness.heads.build import build_head
-from harness.methods.lvd.modes import head_signature, same_head
+from harness.methods.lvd.modes import head_signature
 from harness.methods.regression.checkpoints import official_network
 from harness.methods.regression.codes import Codes
 from harness.methods.regression.crops import RULES, Crop, FaceError, crop
 from harness.methods.regression.decoding import METRES, Decoder, Shaped, projection_matrix
 from harness.methods.regression.faces import Choice, FaceFinder, Track
+from harness.methods.regression.shipped import load_shipped
 from harness.samples import Array, Prediction, Sample, View
-from harness.training import read_weights
 
 log = logging.getLogger(__name__)
 
@@ -141,25 +141,10 @@ class RegressorAdapter(MethodAdapter):
         else:
             self.net = self.build()
             if not self.random_weights:
-                self._read_shipped(head_signature(head))
+                load_shipped(self.shipped(), self.weights, head_signature(head), self.name)
         self.net.eval().requires_grad_(False).to(device)
         self.decoder = Decoder(head.to(device))
         self.faces = head.faces.numpy()
-
-    def _read_shipped(self, head: str) -> None:
-        command = f"python -m harness train method={self.name}"
-        if not self.weights.exists():
-            raise HarnessError(f"{self.weights}: weights are missing; `{command}`")
-        tensors, metadata = read_weights(self.weights)
-        if not same_head(metadata.get("head", "unknown"), head):
-            raise HarnessError(
-                f"{self.weights}: trained for head {metadata.get('head')}, the present one is {head}; "
-                f"leave out method.head, or train again: `{command}`"
-            )
-        try:
-            self.shipped().load_state_dict(tensors)
-        except RuntimeError as error:
-            raise HarnessError(f"{self.weights}: does not fit the {self.size} network ({error})") from None
 
     def predict(self, samples: Sequence[Sample]) -> list[Prediction]:
         """One head per sample, in metres and in its own frame."""

@@ -42,7 +42,7 @@ def released(tmp_path: Path) -> KaoLRMAdapter:
     torch.manual_seed(3)
     save_file(dict(KaoLRM(TINY).state_dict()), tmp_path / "model.safetensors")
     checkpoints._expected.cache_clear()
-    adapter = KaoLRMAdapter(checkpoint=str(tmp_path), head_path="flame", focal=0.75)
+    adapter = KaoLRMAdapter(checkpoint=str(tmp_path), head="flame", head_path="flame", focal=0.75)
     adapter.load(torch.device("cpu"))
     return adapter
 
@@ -93,6 +93,8 @@ def test_several_views_share_the_identity(released: KaoLRMAdapter) -> None:
 @needs_reference
 def test_bad_views_fail_with_a_reason(released: KaoLRMAdapter, tmp_path: Path) -> None:
     Image.fromarray(VIEW.read_image()).save(tmp_path / "photo.png")
+    assert answer(released, View(tmp_path / "photo.png")).failure == "no_face"  # none to cut the head out around
+    released.matting = "none"
     assert answer(released, View(tmp_path / "photo.png")).failure == "bad_input"
     assert "neither transparency nor a mask" in answer(released, View(VIEW.image)).detail
     assert answer(released, View(VIEW.image, mask=np.zeros_like(MASK))).failure == "no_face"
@@ -104,7 +106,7 @@ def test_bad_views_fail_with_a_reason(released: KaoLRMAdapter, tmp_path: Path) -
 def test_without_weights_it_runs_on_any_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(module, "PAPER", TINY)
-    adapter = KaoLRMAdapter(random_weights=True, head="procedural")
+    adapter = KaoLRMAdapter(size="paper", random_weights=True)
     adapter.load(torch.device("cpu"))
     found = answer(adapter, VIEW)
     assert found.failure is None and len(found.parameters["shape"]) == len(adapter.decoder.head.shape_names)
@@ -113,7 +115,7 @@ def test_without_weights_it_runs_on_any_head(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"method\.checkpoint=PATH"):
-        KaoLRMAdapter()
+        KaoLRMAdapter(size="paper")
     with pytest.raises(HarnessError, match="speak of FLAME"):
         KaoLRMAdapter(checkpoint=str(tmp_path), head="procedural")
     with pytest.raises(HarnessError, match="focal=0"):
