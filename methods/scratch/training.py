@@ -1,0 +1,46 @@
+"""Training of the baseline: PaCo-FR's heads and encoder, all from random weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from harness.heads.procedural import procedural_head
+from harness.methods.farl.material import Faces
+from harness.methods.farl.training import HeadTraining, train_heads
+from harness.methods.paco_fr.training import MINI_SIZES
+from harness.methods.regression.training import PICTURES
+from harness.training_pictures import PictureSettings
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The recipe of the shipped weights.
+
+    Attributes:
+        pictures: what is rendered.
+        heads: as PaCo-FR's, but for the encoder's rate, which is the head's, since all weights are new.
+        threads: of the computation on a CPU.
+    """
+
+    pictures: PictureSettings = PICTURES
+    heads: HeadTraining = field(default_factory=lambda: HeadTraining(encoder_rate=1.0))
+    threads: int = 1
+
+
+def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Path:
+    """Trains the baseline; continues where an earlier call with the same folder stopped.
+
+    Args:
+        settings: the recipe.
+        folder: gets checkpoints, `parsing.safetensors` and `landmarks.safetensors`; the pictures go beside it.
+        device: what to train on.
+
+    Returns:
+        The folder of the weights.
+    """
+    torch.set_num_threads(settings.threads)
+    faces = Faces(settings.pictures, folder.parent / "pictures", procedural_head())
+    return train_heads(MINI_SIZES, None, faces, settings.heads, folder, device, {"method": "scratch"})
