@@ -54,9 +54,7 @@ class Aflw19(Dataset):
 
     name: ClassVar[str] = "aflw19"
     access: ClassVar[Access] = Access.SIGNED_FORM
-    ask_at: ClassVar[str] = (
-        "https://www.tugraz.at/institute/icg/research/team-bischof/learning-recognition-surveillance"
-    )
+    ask_at: ClassVar[str] = "https://www.tugraz.at/institute/icg/research/team-bischof/lrs/downloads/aflw/"
     mirror_version: ClassVar[str] = "mirror-1"
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
