@@ -60,7 +60,7 @@ def render_label_maps(settings: PictureSettings, pictures: TrainingSet, folder: 
 def _fill(maps: NDArray[np.uint8], settings: PictureSettings, pictures: TrainingSet, head: Head) -> None:
     missing = np.flatnonzero(maps[:, 0, 0, 0] == _DONE)
     log.info("label maps of %d subjects", len(missing))
-    expressive = codes_of_training_set(settings, head)[1].any(axis=1)
+    expressive = np.asarray(codes_of_training_set(settings, head)[1] != 0).any(axis=1)
     views = (pictures.arrays["projection"], pictures.arrays["rotation"])
     jobs = [(int(i), bool(expressive[i]), *(np.asarray(array[i]) for array in views)) for i in missing]
     work = partial(_subject, settings.first_seed, settings.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -41,14 +42,16 @@ class Pretraining:
     def schedules(self, believes: bool) -> dict[str, Schedule]:
         """Stages by name: the incubation with a rising rate, the rest with a falling one."""
         first = round(self.steps * INCUBATION_SHARE) if believes and self.incubation else 0
-        common = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "seed": self.seed}
         if not first:
             name = "together" if believes else "restore"
-            return {name: Schedule(self.steps, warmup=INCUBATION_SHARE, **common)}
+            return {name: self._schedule(self.steps, INCUBATION_SHARE, self.seed)}
         return {
-            "incubate": Schedule(first, warmup=1.0, **common),
-            "restore": Schedule(self.steps - first, warmup=0.0, **{**common, "seed": self.seed + 1}),
+            "incubate": self._schedule(first, 1.0, self.seed),
+            "restore": self._schedule(self.steps - first, 0.0, self.seed + 1),
         }
+
+    def _schedule(self, steps: int, warmup: float, seed: int) -> Schedule:
+        return Schedule(steps, self.learning_rate, warmup, self.weight_decay, seed=seed)
 
 
 def pretrain(sizes: PacoSizes, how: Pretraining, faces: Faces, folder: Path, device: torch.device) -> Pretrainer:
@@ -64,7 +67,7 @@ def pretrain(sizes: PacoSizes, how: Pretraining, faces: Faces, folder: Path, dev
     torch.manual_seed(how.seed)
     net = Pretrainer(sizes).to(device)
 
-    def losses_of(stage: str, generator: torch.Generator) -> Mapping[str, Tensor]:
+    def losses(stage: str, generator: torch.Generator) -> Mapping[str, Tensor]:
         images = faces.plain(how.pictures, sizes.vit.image, generator).to(device)
         if stage == "restore":
             return restoring_losses(net, images, generator)
@@ -74,7 +77,7 @@ def pretrain(sizes: PacoSizes, how: Pretraining, faces: Faces, folder: Path, dev
 
     recipe = (faces.material.name, sizes, how)
     for stage, schedule in how.schedules(sizes.believes).items():
-        fit(net, lambda generator, stage=stage: losses_of(stage, generator), schedule, folder / stage, recipe=recipe)
+        fit(net, partial(losses, stage), schedule, folder / stage, recipe=recipe)
     return net.eval()
 
 

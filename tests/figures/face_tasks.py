@@ -28,14 +28,15 @@ from harness.methods.farl.network import Aligner, Parser
 from harness.methods.farl.training import HeadTraining, train_aligner, train_parser
 from harness.methods.paco_fr.network import ABLATIONS, MINI, Pretrainer, random_mask
 from harness.methods.paco_fr.pretraining import Pretraining, habits, pretrain
-from harness.methods.paco_fr.training import MINI_SIZES
+from harness.methods.paco_fr.training import ALIGNMENT, MINI_SIZES
 from harness.methods.regression.training import PICTURES
+from harness.methods.scratch.training import SCRATCH_ALIGNMENT, SCRATCH_PARSING
 from tests.figures.face_tables import tables
 
 SHARES = {100: None, 10: 300, 1: 30}
 """Per cent of the labelled subjects -> how many."""
-TUNED, FROM_SCRATCH = HeadTraining(), HeadTraining(encoder_rate=1.0)
-FROZEN = HeadTraining(encoder_rate=0.0)
+TUNED, FROM_SCRATCH = (HeadTraining(), ALIGNMENT), (SCRATCH_PARSING, SCRATCH_ALIGNMENT)
+FROZEN = tuple(replace(how, encoder_rate=0.0) for how in TUNED)
 CPU = torch.device("cpu")
 
 
@@ -46,19 +47,23 @@ class Row:
     Attributes:
         name: of its folder.
         encoder: key of ABLATIONS, "no_incubation", or "" for random weights.
-        heads: how they are trained.
+        heads: how they are trained: for parsing, for alignment.
     """
 
     name: str
     encoder: str
-    heads: HeadTraining
+    heads: tuple[HeadTraining, ...]
+
+
+def _with(heads: tuple[HeadTraining, ...], subjects: int | None) -> tuple[HeadTraining, ...]:
+    return tuple(replace(how, subjects=subjects) for how in heads)
 
 
 def rows() -> Iterator[Row]:
     """All, the most important first."""
     for share, subjects in SHARES.items():
-        yield Row(f"paco_fr-{share}", "paco_fr", replace(TUNED, subjects=subjects))
-        yield Row(f"scratch-{share}", "", replace(FROM_SCRATCH, subjects=subjects))
+        yield Row(f"paco_fr-{share}", "paco_fr", _with(TUNED, subjects))
+        yield Row(f"scratch-{share}", "", _with(FROM_SCRATCH, subjects))
     for encoder in ("paco_fr", "random_3", "no_incubation", "", "one_token", "1x196", "random_5", "belief_5"):
         yield Row(f"frozen-{encoder or 'untrained'}", encoder, FROZEN)
 
@@ -112,8 +117,10 @@ def train_row(row: Row, faces: Faces, folder: Path) -> None:
     net = encoder_of(row, faces, folder)
     visual = None if net is None else net.visual
     for task in missing:
-        train = train_parser if task == "parsing" else train_aligner
-        trained = train(MINI_SIZES, visual, faces, row.heads, place / task, CPU)
+        if task == "parsing":
+            trained: Parser | Aligner = train_parser(MINI_SIZES, visual, faces, row.heads[0], place / task, CPU)
+        else:
+            trained = train_aligner(MINI_SIZES, visual, faces, row.heads[1], place / task, CPU)
         measure(trained, place / f"{task}.npz")
 
 

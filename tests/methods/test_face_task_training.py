@@ -13,7 +13,7 @@ from torch import nn
 from harness.heads.procedural import procedural_head
 from harness.methods.farl import material
 from harness.methods.farl.adapter import answer_of
-from harness.methods.farl.losses import alignment_losses, heat_target, parsing_loss
+from harness.methods.farl.losses import alignment_losses, class_weights, heat_target, parsing_loss
 from harness.methods.farl.material import Faces, FrameVariation, ffhq_squares
 from harness.methods.farl.training import HeadTraining
 from harness.methods.farl.warp import Frame
@@ -94,6 +94,18 @@ def test_parsing_loss_is_a_mean_over_pixels() -> None:
     logs = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
     expected = -np.take_along_axis(logs, classes.numpy()[:, None], axis=1).mean()
     assert parsing_loss(logits, classes).item() == pytest.approx(expected, rel=1e-5)
+    weights = torch.tensor([1.0, 2.0, 0.0, 5.0])
+    each = -np.take_along_axis(logs, classes.numpy()[:, None], axis=1)[:, 0]
+    weighted = (each * weights.numpy()[classes.numpy()]).mean()
+    assert parsing_loss(logits, classes, weights).item() == pytest.approx(weighted, rel=1e-5)
+
+
+def test_class_weights() -> None:
+    classes = torch.tensor([0] * 80 + [1] * 16 + [3] * 4)
+    assert torch.equal(class_weights(classes, 4, 0.0), torch.ones(4))
+    half = class_weights(classes, 4, 0.5)
+    assert half[classes].mean().item() == pytest.approx(1, abs=1e-6)
+    assert (half[1] / half[0]).item() == pytest.approx(5**0.5, rel=1e-2)
 
 
 def test_ffhq_s_square_by_its_public_recipe() -> None:
@@ -160,7 +172,9 @@ TINY = HeadTraining(steps=2, pictures=2)
 
 
 def test_a_whole_training_resumes_and_is_loaded(faces: Faces, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = paco.TrainingSettings(PICTURES, pretraining=Pretraining(steps=8, pictures=2), heads=TINY)
+    settings = paco.TrainingSettings(
+        PICTURES, pretraining=Pretraining(steps=8, pictures=2), parsing=TINY, alignment=TINY
+    )
     folder = paco.train(settings, root / "paco_fr", torch.device("cpu"))
     metadata = read_weights(folder / "parsing.safetensors")[1]
     assert metadata["answers"] == "lapa" and metadata["command"].endswith("method=paco_fr")
@@ -179,7 +193,7 @@ def test_a_whole_training_resumes_and_is_loaded(faces: Faces, root: Path, monkey
     (answer,) = adapter.predict([Sample("a", "a", (view,))])
     assert answer.failure is None and answer.landmarks_2d.shape == (68, 2) and answer.label_map.shape == (96, 96)
     encoder = "backbone.visual.conv1.weight"
-    frozen = replace(settings, heads=replace(TINY, encoder_rate=0.0))
+    frozen = replace(settings, parsing=replace(TINY, encoder_rate=0.0))
     still = paco.train(frozen, root / "frozen", torch.device("cpu"))
     state = torch.load(root / "frozen/pretraining/restore/checkpoint.pt", weights_only=True)["net"]
     kept = read_weights(still / "parsing.safetensors")[0][encoder]
@@ -189,5 +203,5 @@ def test_a_whole_training_resumes_and_is_loaded(faces: Faces, root: Path, monkey
 
 def test_the_baseline_begins_with_random_weights(faces: Faces, root: Path) -> None:
     heads = replace(TINY, encoder_rate=1.0)
-    folder = scratch.train(scratch.TrainingSettings(PICTURES, heads), root / "scratch", torch.device("cpu"))
+    folder = scratch.train(scratch.TrainingSettings(PICTURES, heads, heads), root / "scratch", torch.device("cpu"))
     assert read_weights(folder / "landmarks.safetensors")[1]["method"] == "scratch"
