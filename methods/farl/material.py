@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -57,15 +56,6 @@ class FrameVariation:
     colour: float = 1.0
 
 
-class Picked(NamedTuple):
-    """Pictures as rendered: (B, 3, s, s) RGB in 0..1, (B, 68, 2) landmarks in pixels; (B,) subjects and views."""
-
-    images: Tensor
-    landmarks: Tensor
-    subjects: NDArray[np.int64]
-    views: NDArray[np.int64]
-
-
 class Faces:
     """The rendered subjects with label maps; makes those that are missing.
 
@@ -80,26 +70,9 @@ class Faces:
         self.pictures = self.material.pictures
         self.labels = render_label_maps(settings, self.pictures, folder, head)
 
-    def _some(self, count: int, subjects: int | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Random subjects of the first `subjects`, and one view of each; the near-frontal one is likelier."""
-        chosen = torch.randint(subjects or len(self.pictures), (count,), generator=generator)
-        weights = torch.ones(count, self.pictures.views)
-        weights[:, 0] = 3
-        return chosen, torch.multinomial(weights, 1, generator=generator)
-
-    def _pick(self, count: int, subjects: int | None, generator: torch.Generator) -> Picked:
-        chosen, views = self._some(count, subjects, generator)
-        row, column = chosen.numpy(), views[:, 0].numpy()
-        arrays = self.pictures.arrays
-        images = torch.from_numpy(arrays["images"][row, column][..., :3]).permute(0, 3, 1, 2).float() / 255
-        projection = torch.from_numpy(arrays["projection"][row, column]).float()
-        points = torch.from_numpy(arrays["landmarks"][row].astype(np.float32))
-        seen = torch.einsum("bij,bkj->bki", projection[..., :3], points) + projection[:, None, :, 3]
-        return Picked(images, seen[..., :2] / seen[..., 2:], row, column)
-
     def plain(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         """(count, 3, size, size) RGB in 0..1, FFHQ's crop of random faces in varied colours: for pre-training."""
-        picked = self._pick(count, None, generator)
+        picked = self.material.random_pictures(count, generator)
         squares = ffhq_squares(picked.landmarks, size, generator)
         return vary_colour(cut(picked.images, squares, size), 1.0, generator)
 
@@ -107,8 +80,8 @@ class Faces:
         self, count: int, size: int, subjects: int | None, variation: CropVariation, generator: torch.Generator
     ) -> Lesson:
         """Crops around the box of the landmarks, with these, of the first `subjects`."""
-        chosen, views = self._some(count, subjects, generator)
-        return self.material.crops(chosen, views, size, variation, generator, random_squares)
+        chosen = self.material.random_pictures(count, generator, subjects)
+        return self.material.crops(chosen.subjects, chosen.views[:, None], size, variation, generator, random_squares)
 
     def parsed(
         self,
@@ -120,15 +93,16 @@ class Faces:
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """(count, 3, size, size) RGB in 0..1 in tanh-warped frames, and (count, size, size) int64 classes."""
-        images, landmarks, *place = self._pick(count, subjects, generator)
-        classes = torch.from_numpy(labels.table()[self.labels[tuple(place)]])
+        seen = self.material.random_pictures(count, generator, subjects)
+        images, landmarks = seen.images, seen.landmarks
+        classes = torch.from_numpy(labels.table()[self.labels[seen.subjects.numpy(), seen.views.numpy()]])
         window = _windows(landmarks, images.shape[-1], variation.cropped, generator)
         both = torch.cat([images, classes[:, None].float()], dim=1) * window
         places = torch.from_numpy(np.stack([self._places(m, size) for m in _frames(landmarks, variation, generator)]))
         normalised = ((2 * places.float() + 1) / images.shape[-1] - 1).unflatten(1, (size, size))
-        seen = functional.grid_sample(both[:, :3], normalised, mode="bilinear", align_corners=False)
+        shown = functional.grid_sample(both[:, :3], normalised, mode="bilinear", align_corners=False)
         named = functional.grid_sample(both[:, 3:], normalised, mode="nearest", align_corners=False)
-        covered = cover(torch.cat([seen, named + 1], dim=1), variation.covered, generator)  # covers set the label to 0
+        covered = cover(torch.cat([shown, named + 1], dim=1), variation.covered, generator)  # covers set the label to 0
         colours = vary_colour(covered[:, :3], variation.colour, generator)
         return colours, (covered[:, 3].round() - 1).clamp_min(0).long()
 
@@ -181,11 +155,15 @@ def _about_middle(turn: float, scale: float, shift: NDArray[np.float64]) -> NDAr
 
 
 def ffhq_squares(landmarks: Tensor, size: int, generator: torch.Generator | None = None) -> Tensor:
-    """(N, 68, 2) landmarks in pixels -> (N, 3, 3) image to crop pixels of FFHQ's aligned square.
+    """(N, 68, 2) landmarks in pixels -> (N, 3, 3) image to crop pixels; see `ffhq_squares_of`."""
+    return ffhq_squares_of(five_points(landmarks), size, generator)
+
+
+def ffhq_squares_of(five: Tensor, size: int, generator: torch.Generator | None = None) -> Tensor:
+    """(N, 5, 2) points in pixels -> (N, 3, 3) image to crop pixels of FFHQ's aligned square.
 
     With a generator the square is up to a tenth larger or smaller and moved by up to a fortieth of its side.
     """
-    five = five_points(landmarks)
     eyes, mouth = five[:, :2].mean(dim=1), five[:, 3:].mean(dim=1)
     between, down = five[:, 1] - five[:, 0], mouth - eyes
     x = between - turned(down)
@@ -197,7 +175,7 @@ def ffhq_squares(landmarks: Tensor, size: int, generator: torch.Generator | None
         centre = centre + 0.05 * length[:, None] * (2 * torch.rand(len(x), 2, generator=generator) - 1)
     half = x.norm(dim=1)
     unit = x / half[:, None]
-    matrix = torch.eye(3).repeat(len(x), 1, 1)
+    matrix = torch.eye(3).to(five).repeat(len(x), 1, 1)
     matrix[:, 0, :2], matrix[:, 1, :2] = unit, turned(unit)
     matrix[:, :2, :2] *= (size / (2 * half))[:, None, None]
     matrix[:, :2, 2] = (size - 1) / 2 - (matrix[:, :2, :2] @ centre[..., None])[..., 0]

@@ -26,6 +26,10 @@ POINTS = 68
 EMPTY = -4.0
 """What a heat map's logits begin with: hardly any heat, so that few steps suffice to tell the points from the rest."""
 
+GIVEN_BACK = 0.5
+"""How much of the classes' weights is taken from the trained logits: with all of it these are of unweighted classes,
+with none small parts grow too large. Half gives the best F1 on the rendered pictures (0: 53.5, 0.5: 56.4, 1: 43.0)."""
+
 T = TypeVar("T", Parser, Aligner)
 
 
@@ -74,7 +78,12 @@ def train_parser(
         return {"parsing": parsing_loss(logits, classes.to(device), weights)}
 
     torch.manual_seed(how.seed)
-    return _trained(Parser(sizes, count), encoder, losses, how, faces, folder, device)
+    net = _trained(Parser(sizes, count), encoder, losses, how, faces, folder, device)
+    last = net.head.head.conv_seg.bias
+    assert last is not None
+    with torch.no_grad():
+        last -= GIVEN_BACK * weights.log()
+    return net
 
 
 def train_aligner(

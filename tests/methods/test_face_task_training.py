@@ -127,7 +127,7 @@ def test_frames_hold_the_classes_at_their_places(faces: Faces) -> None:
     """Of frames without variation: the class of a frame's pixel is that of the picture where `Frame` says it is."""
     still = FrameVariation(turn=0, scale=0, shift=0, boxes=0, cropped=0, covered=0, colour=0)
     images, classes = faces.parsed(3, 64, None, LAPA, still, generator())
-    picked = faces._pick(3, None, generator())
+    picked = faces.material.random_pictures(3, generator())
     for i in range(3):
         frame = Frame.of_points(five_points(picked.landmarks)[i].double().numpy())
         row, column = np.mgrid[:64, :64]
@@ -147,8 +147,8 @@ def test_variation_keeps_the_face_and_covers_count_as_background(faces: Faces) -
     assert classes.dtype == torch.int64 and int(classes.max()) <= 10
     bare = faces.parsed(8, 64, 1, LAPA, FrameVariation(covered=0.0), generator(1))[1]
     assert (classes > 0).sum() < (bare > 0).sum()
-    windows = material._windows(faces._pick(8, None, generator()).landmarks, 96, 1.0, generator())
-    points = faces._pick(8, None, generator()).landmarks.round().long().clamp(0, 95)
+    windows = material._windows(faces.material.random_pictures(8, generator()).landmarks, 96, 1.0, generator())
+    points = faces.material.random_pictures(8, generator()).landmarks.round().long().clamp(0, 95)
     seen = windows[torch.arange(8)[:, None], 0, points[..., 1], points[..., 0]]
     assert seen.double().mean() > 0.98 and windows.mean() < 0.95
 
