@@ -60,9 +60,9 @@ def render_label_maps(settings: PictureSettings, pictures: TrainingSet, folder: 
 def _fill(maps: NDArray[np.uint8], settings: PictureSettings, pictures: TrainingSet, head: Head) -> None:
     missing = np.flatnonzero(maps[:, 0, 0, 0] == _DONE)
     log.info("label maps of %d subjects", len(missing))
-    expressive = np.asarray(codes_of_training_set(settings, head)[1] != 0).any(axis=1)
+    expressive = [bool(codes.any()) for codes in codes_of_training_set(settings, head)[1]]
     views = (pictures.arrays["projection"], pictures.arrays["rotation"])
-    jobs = [(int(i), bool(expressive[i]), *(np.asarray(array[i]) for array in views)) for i in missing]
+    jobs = [(int(i), expressive[i], *(np.asarray(array[i]) for array in views)) for i in missing]
     work = partial(_subject, settings.first_seed, settings.size)
     # Fresh interpreters: threads of numerical libraries do not survive a fork.
     with multiprocessing.get_context("spawn").Pool(settings.processes) as pool:
