@@ -43,8 +43,9 @@ class FaceTasks(MethodAdapter):
         tasks: which to answer: "parsing" (a label map) and "landmarks" (points in the picture).
         track: who finds the face: "own" (detector), "shared" (the data set's box), "landmarks", or "auto". FaRL's own
             program aligns LaPa's pictures by true landmarks: that is "landmarks".
-        parsing, landmarks: weights of either task: a file of `harness train`, or a training state of FaRL's program;
-            the shipped ones if None.
+        weights: folder of `parsing.safetensors` and `landmarks.safetensors`, from `harness train`; the shipped ones if
+            None.
+        parsing, landmarks: a file for either task instead: such a one, or a training state of FaRL's program.
         image: side of the input of the paper size without weights.
         random_weights: let a network without weights run, to measure its speed.
 
@@ -64,6 +65,7 @@ class FaceTasks(MethodAdapter):
         size: str = "mini",
         tasks: Sequence[str] = TASKS,
         track: Track = "auto",
+        weights: str | None = None,
         parsing: str | None = None,
         landmarks: str | None = None,
         image: int = 224,
@@ -75,8 +77,9 @@ class FaceTasks(MethodAdapter):
             raise HarnessError(f"{self.name}: option tasks={list(tasks)}, expected some of {', '.join(TASKS)}")
         given = {"parsing": parsing, "landmarks": landmarks}
         self.size, self.image, self.random_weights = size, image, random_weights
-        self.weights = {task: self._weights_of(task, given[task]) for task in TASKS if task in tasks}
-        self.weights = {task: path for task, path in self.weights.items() if path is not None or random_weights}
+        place = Path(weights).expanduser() if weights else self.folder
+        found = {task: self._weights_of(task, given[task], place) for task in TASKS if task in tasks}
+        self.weights = {task: path for task, path in found.items() if path is not None or random_weights}
         if not self.weights:
             raise HarnessError(
                 f"{self.name}: size={size} needs weights: method.options.parsing=PATH, method.options.landmarks=PATH "
@@ -84,10 +87,10 @@ class FaceTasks(MethodAdapter):
             )
         self.finder = FaceFinder(track)
 
-    def _weights_of(self, task: str, given: str | None) -> Path | None:
+    def _weights_of(self, task: str, given: str | None, place: Path) -> Path | None:
         if given or self.random_weights or self.size == "paper":
             return Path(given).expanduser() if given else None
-        return self.folder / f"{task}.safetensors" if self.mini else None
+        return place / f"{task}.safetensors" if self.mini else None
 
     def files(self) -> Sequence[Path]:
         """Weights."""

@@ -145,6 +145,7 @@ def test_weights_of_the_wrong_kind_are_refused(tmp_path: Path) -> None:
         ({"landmarks": good, "tasks": ["landmarks"]}, "answers lapa, expected 68 points; give the other file"),
         ({"parsing": str(tmp_path / "other.safetensors"), "tasks": ["parsing"]}, "does not fit the mini network"),
         ({"parsing": str(tmp_path / "no.safetensors"), "tasks": ["parsing"]}, "harness train method=paco_fr"),
+        ({"weights": str(tmp_path)}, r"landmarks\.safetensors: weights are missing"),
     ):
         with pytest.raises(HarnessError, match=words):
             Small(**options).load(CPU)
