@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 CLAIMS = (
     ("pre-training helps (all labels)", "paco_fr-100", "scratch-100"),
+    ("pre-training helps (all labels, encoders at the same rate)", "paco_fr-100-scratch_s_rates", "scratch-100"),
     ("pre-training helps (10 % of the labels)", "paco_fr-10", "scratch-10"),
     ("pre-training helps (1 % of the labels)", "paco_fr-1", "scratch-1"),
     ("a frozen pre-trained encoder beats a frozen untrained one", "frozen-paco_fr", "frozen-untrained"),
@@ -84,19 +85,19 @@ def parsing_table(found: Measured) -> None:
     """As the paper's Table 1."""
     print(f"\nTable 1, LaPa MIRROR (test, 100 pictures), {ParsingF1().id}: F1 in %, pixels of all pictures pooled;")
     print("last column: mean over pictures of each one's mean F1 [95 % over subjects]")
-    print(f"{'':<24}" + "".join(f"{name:>13}" for name in (*LAPA.foreground, "mean")))
+    print(f"{'':<30}" + "".join(f"{name:>13}" for name in (*LAPA.foreground, "mean")))
     for row, values in found.pooled.items():
         cells = "".join(f"{value:>13.2f}" for value in (*values[1:], values[1:].mean()))
-        print(f"{row:<24}{cells}   {interval(found.f1[row])}")
+        print(f"{row:<30}{cells}   {interval(found.f1[row])}")
 
 
 def alignment_table(found: Measured) -> None:
     """As the paper's Table 3."""
     print(f"\nTable 3, 300W MIRROR (44 common, 20 challenge), {LandmarkError().id}: NME over outer eye corners in %")
-    print(f"{'':<24}" + "".join(f"{name:>26}" for name in ("common", "challenge", "full")))
+    print(f"{'':<30}" + "".join(f"{name:>26}" for name in ("common", "challenge", "full")))
     for row in found.nme:
         cells = [interval(found.subset_of(row, subset)) for subset in ("common", "challenge", "full")]
-        print(f"{row:<24}" + "".join(f"{cell!s:>26}" for cell in cells))
+        print(f"{row:<30}" + "".join(f"{cell!s:>26}" for cell in cells))
 
 
 def labels_table(found: Measured) -> None:
@@ -119,7 +120,7 @@ def ablation_table(found: Measured, folder: Path) -> None:
     for row in found.f1:
         if row.startswith("frozen-") and row in found.nme:
             notes = [p.read_text().strip() for p in (folder / "encoders").glob(f"{row[7:]}/habits.txt")]
-            print(f"{row:<24}{interval(found.f1[row])!s:>26}{interval(found.nme[row])!s:>24}   {' '.join(notes)}")
+            print(f"{row:<30}{interval(found.f1[row])!s:>26}{interval(found.nme[row])!s:>24}   {' '.join(notes)}")
 
 
 def verdict(better: Difference) -> str:

@@ -64,6 +64,8 @@ def rows() -> Iterator[Row]:
     for share, subjects in SHARES.items():
         yield Row(f"paco_fr-{share}", "paco_fr", _with(TUNED, subjects))
         yield Row(f"scratch-{share}", "", _with(FROM_SCRATCH, subjects))
+    # The encoder's rate is another one from scratch: is the difference that of the rates?
+    yield Row("paco_fr-100-scratch_s_rates", "paco_fr", FROM_SCRATCH)
     for encoder in ("paco_fr", "random_3", "no_incubation", "", "one_token", "1x196", "random_5", "belief_5"):
         yield Row(f"frozen-{encoder or 'untrained'}", encoder, FROZEN)
 
