@@ -85,6 +85,8 @@ def test_label_maps_come_back_through_the_warped_frame() -> None:
 
 
 def test_nineteen_classes_see_the_picture_as_it_is() -> None:
+    corners = np.array([[-0.5, -0.5], [299.5, 149.5]])
+    assert np.allclose(module.whole_picture(300, 150).to_frame(corners), [[-0.5, -0.5], [511.5, 511.5]])
     classes = blocks(150, 300, 19)
     image = np.stack([classes * 10, classes * 0, classes * 0], axis=-1)
     (answer,) = Seeing(SeeingParser(19)).predict([sample(image)])  # no box: nothing looks for a face
