@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from harness.benchmark import Access, Dataset
+from harness.benchmark import Access, DataKind, Dataset
 from harness.data import check_complete, locate
 from harness.datasets.label_files import painted, read_mask
-from harness.datasets.point_files import REMEDY, no_mirror
+from harness.datasets.point_files import REMEDY
 from harness.errors import DataError, HarnessError
 from harness.protocols.parsing import ParsingTruth
 from harness.samples import Sample, View
@@ -44,13 +44,13 @@ class CelebAMaskHQ(Dataset):
     name: ClassVar[str] = "celebamask_hq"
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://github.com/switchablenorms/CelebAMask-HQ"
-    mirror_version: ClassVar[str] = ""
+    mirror_version: ClassVar[str] = "mirror-1"
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
         """Finds the files.
 
         Args:
-            data: "real" or "auto"; there is no mirror.
+            data: "real", "mirror" or "auto".
             data_root: folder that holds `celebamask_hq/`.
             split: "train", "val" or "test", by CelebA's own partition.
 
@@ -61,7 +61,7 @@ class CelebAMaskHQ(Dataset):
         if split not in SPLITS:
             raise HarnessError(f"bench.split={split}: expected {', '.join(SPLITS)}")
         location = locate(type(self), data, data_root)
-        self.folder, self.kind = location.folder, location.kind
+        self.folder, self.kind, self._mirror = location.folder, location.kind, location.mirror_version
         self.lists = [self.folder / "CelebA-HQ-to-CelebA-mapping.txt", self.folder / "list_eval_partition.txt"]
         word, count = SPLITS[split]
         parts = dict(_rows(self.lists[1], (0, 1)))
@@ -74,7 +74,7 @@ class CelebAMaskHQ(Dataset):
         self.numbers = sorted(int(number) for number, name in pairs if parts[name] == word)
         if not self.numbers:
             raise DataError(f"{self.lists[1]}: has no picture of the split {split} ({word}); {REMEDY}")
-        if len(self.numbers) != count:
+        if self.kind is DataKind.REAL and len(self.numbers) != count:
             log.warning("%s: the split has %d pictures, the official %d", self.folder, len(self.numbers), count)
         self.masks = self._masks()
         check_complete(self)
@@ -99,13 +99,15 @@ class CelebAMaskHQ(Dataset):
 
     @staticmethod
     def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
-        """Raises HarnessError: there is none."""
-        no_mirror(CelebAMaskHQ)
+        """Writes the synthetic stand-in."""
+        from harness.datasets.celebamask_hq_mirror import write_celebamask_hq_mirror
+
+        write_celebamask_hq_mirror(folder, progress)
 
     @property
     def version(self) -> str:
-        """The data set has one version only."""
-        return "celebamask_hq"
+        """The data set has one version only; the mirror has its own."""
+        return "celebamask_hq" if self.kind is DataKind.REAL else self._mirror
 
     def samples(self) -> Sequence[Sample]:
         """One sample per picture, in the order of their numbers."""

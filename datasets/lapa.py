@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from harness.benchmark import Access, Dataset
+import numpy as np
+
+from harness.benchmark import Access, DataKind, Dataset
 from harness.data import check_complete, locate
 from harness.datasets.label_files import read_label_map
-from harness.datasets.point_files import LAPA106, REMEDY, check_order, face_box, finite_points, no_mirror, plain_name
+from harness.datasets.point_files import LAPA106, REMEDY, check_order, face_box, finite_points, plain_name
 from harness.datasets.w300 import size_of
 from harness.errors import DataError, HarnessError
 from harness.protocols.labels import LAPA
@@ -31,19 +33,19 @@ class Lapa(Dataset):
     """Reader of the official layout.
 
     A sample's id is the photograph's name, blanks replaced. A view has a face box, that of the true points with some
-    forehead.
+    forehead, and landmarks, since published methods align faces by the true ones in tests too: see `ibug_points`.
     """
 
     name: ClassVar[str] = "lapa"
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://github.com/lucia123/lapa-dataset"
-    mirror_version: ClassVar[str] = ""
+    mirror_version: ClassVar[str] = "mirror-1"
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
         """Finds the files.
 
         Args:
-            data: "real" or "auto"; there is no mirror.
+            data: "real", "mirror" or "auto".
             data_root: folder that holds `lapa/`.
             split: "train", "val" or "test".
 
@@ -54,14 +56,14 @@ class Lapa(Dataset):
         if split not in PICTURES:
             raise HarnessError(f"bench.split={split}: expected {', '.join(PICTURES)}")
         location = locate(type(self), data, data_root)
-        self.folder, self.kind = location.folder, location.kind
+        self.folder, self.kind, self._mirror = location.folder, location.kind, location.mirror_version
         home = self.folder / split
         found = sorted(path for path in (home / "images").glob("*.jpg") if not path.name.startswith("."))
         if not found:
             raise DataError(
                 f"{home / 'images'}: has no .jpg file, expected {PICTURES[split]}; get them at {self.ask_at}"
             )
-        if len(found) != PICTURES[split]:
+        if self.kind is DataKind.REAL and len(found) != PICTURES[split]:
             log.warning("%s: has %d photographs, the official %d", home, len(found), PICTURES[split])
         self.pictures = {plain_name(path.stem): path for path in found}
         if len(self.pictures) < len(found):
@@ -70,20 +72,24 @@ class Lapa(Dataset):
 
     @staticmethod
     def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
-        """Raises HarnessError: there is none."""
-        no_mirror(Lapa)
+        """Writes the synthetic stand-in."""
+        from harness.datasets.lapa_mirror import write_lapa_mirror
+
+        write_lapa_mirror(folder, progress)
 
     @property
     def version(self) -> str:
-        """The data set has one version only."""
-        return "lapa"
+        """The data set has one version only; the mirror has its own."""
+        return "lapa" if self.kind is DataKind.REAL else self._mirror
 
     def samples(self) -> Sequence[Sample]:
         """One sample per photograph, in the order of their names."""
-        return [
-            Sample(id=name, subject=name, views=(View(image=path, box=face_box(self.points(path))),))
-            for name, path in self.pictures.items()
-        ]
+        found = []
+        for name, path in self.pictures.items():
+            points = self.points(path)
+            view = View(image=path, box=face_box(points), landmarks=ibug_points(points))
+            found.append(Sample(id=name, subject=name, views=(view,)))
+        return found
 
     def points(self, path: Path) -> Array:
         """(106, 2) pixels of a photograph. Raises DataError if they are not those of a face."""
@@ -107,6 +113,17 @@ class Lapa(Dataset):
         """Photographs, labels and points."""
         kinds = (("images", ".jpg"), ("labels", ".png"), ("landmarks", ".txt"))
         return [_beside(path, kind, suffix) for path in self.pictures.values() for kind, suffix in kinds]
+
+
+def ibug_points(points: Array) -> Array:
+    """(106, 2) of LaPa -> (68, 2) of iBUG, NaN for the nose's base; an eye's six all stand at its centre.
+
+    So the middle of an eye's points is the one by which FaRL's program aligns faces.
+    """
+    found = np.full((68, 2), np.nan)
+    found[:17], found[17:22], found[22:27], found[27:31] = points[:33:2], points[33:38], points[42:47], points[51:55]
+    found[36:42], found[42:48], found[48:68] = points[104], points[105], points[84:104]
+    return found
 
 
 def read_points(path: Path) -> Array:

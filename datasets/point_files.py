@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
-from harness.benchmark import Dataset
-from harness.errors import DataError, HarnessError
+from harness.errors import DataError
 from harness.samples import Array
 
 REMEDY = "restore the file from the data set, or use the open synthetic stand-in with data=mirror"
@@ -125,11 +123,3 @@ def face_box(points: Array) -> Array:
 def plain_name(name: str) -> str:
     """A name that may be a sample's id: what is no letter, digit or one of "._-" becomes "_"."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
-
-
-def no_mirror(dataset: type[Dataset]) -> NoReturn:
-    """Raises HarnessError that says how to get a data set without a synthetic stand-in."""
-    raise HarnessError(
-        f"{dataset.name}: has no mirror, so it needs the real data: {dataset.ask_at} ({dataset.access.value}); put it "
-        f"into {dataset.name} below data_root"
-    )

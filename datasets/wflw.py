@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from harness.benchmark import Access, Dataset
+from harness.benchmark import Access, DataKind, Dataset
 from harness.data import check_complete, locate
-from harness.datasets.point_files import REMEDY, WFLW98, check_inside, check_order, finite_points, no_mirror, plain_name
+from harness.datasets.point_files import REMEDY, WFLW98, check_inside, check_order, finite_points, plain_name
 from harness.datasets.w300 import size_of
 from harness.errors import DataError, HarnessError
 from harness.protocols.landmarks import LandmarkTruth
@@ -51,13 +51,13 @@ class Wflw(Dataset):
     name: ClassVar[str] = "wflw"
     access: ClassVar[Access] = Access.CLICK_THROUGH
     ask_at: ClassVar[str] = "https://wywu.github.io/projects/LAB/WFLW.html"
-    mirror_version: ClassVar[str] = ""
+    mirror_version: ClassVar[str] = "mirror-1"
 
     def __init__(self, data: str, data_root: str | Path, split: str = "test") -> None:
         """Reads the list and finds the photographs.
 
         Args:
-            data: "real" or "auto"; there is no mirror.
+            data: "real", "mirror" or "auto".
             data_root: folder that holds `wflw/`.
             split: "train" or "test".
 
@@ -68,23 +68,25 @@ class Wflw(Dataset):
         if split not in FACES:
             raise HarnessError(f"bench.split={split}: expected {' or '.join(FACES)}")
         location = locate(type(self), data, data_root)
-        self.folder, self.kind = location.folder, location.kind
+        self.folder, self.kind, self._mirror = location.folder, location.kind, location.mirror_version
         lists = self.folder / "WFLW_annotations" / "list_98pt_rect_attr_train_test"
         self.list = lists / f"list_98pt_rect_attr_{split}.txt"
         self.faces = {_id(number, face): face for number, face in enumerate(read_faces(self.list), start=1)}
-        if len(self.faces) != FACES[split]:
+        if self.kind is DataKind.REAL and len(self.faces) != FACES[split]:
             log.warning("%s: has %d faces, the official %d", self.list, len(self.faces), FACES[split])
         check_complete(self)
 
     @staticmethod
     def write_mirror(folder: Path, progress: Callable[[float], None]) -> None:
-        """Raises HarnessError: there is none."""
-        no_mirror(Wflw)
+        """Writes the synthetic stand-in."""
+        from harness.datasets.wflw_mirror import write_wflw_mirror
+
+        write_wflw_mirror(folder, progress)
 
     @property
     def version(self) -> str:
-        """The data set has one version only."""
-        return "wflw"
+        """The data set has one version only; the mirror has its own."""
+        return "wflw" if self.kind is DataKind.REAL else self._mirror
 
     def samples(self) -> Sequence[Sample]:
         """One sample per face, in the order of the list."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -67,6 +68,7 @@ def fit(
     folder: Path,
     on_checkpoint: Callable[[int, float], None] | None = None,
     recipe: object = None,
+    slower: Mapping[str, float] | None = None,
 ) -> float:
     """Trains `net` in place; continues from the checkpoint in `folder` if there is one.
 
@@ -77,6 +79,7 @@ def fit(
         folder: gets `checkpoint.pt`, replaced as a whole each time.
         on_checkpoint: called with the steps done and the seconds spent, after each checkpoint.
         recipe: what else the loss depends on: numbers, texts, dataclasses, or sequences of these.
+        slower: first part of a parameter's name -> factor on its learning rate.
 
     Returns:
         Seconds of training, those before an interruption included.
@@ -85,9 +88,9 @@ def fit(
         HarnessError: a loss is no longer finite; the checkpoint is damaged, or of another recipe or schedule.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    described = _described([schedule, recipe])
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
+    described = _described([schedule, recipe, dict(slower)] if slower else [schedule, recipe])
+    groups = _groups(net, slower or {})
+    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
     done, spent = _resume(net, optimizer, folder, described)
     started = saved = time.monotonic()
     averages: dict[str, float] = {}
@@ -107,11 +110,21 @@ def fit(
     return spent + time.monotonic() - started
 
 
+def _groups(net: nn.Module, slower: Mapping[str, float]) -> list[dict[str, Any]]:
+    """The optimiser's groups: one of each factor on the learning rate, the usual one first."""
+    groups: dict[float, list[nn.Parameter]] = {1.0: []}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            factor = next((f for start, f in slower.items() if name.startswith(start)), 1.0)
+            groups.setdefault(factor, []).append(parameter)
+    return [{"params": members, "factor": factor} for factor, members in groups.items()]
+
+
 def _step(
     net: nn.Module, loss: Loss, optimizer: torch.optim.Optimizer, schedule: Schedule, step: int
 ) -> dict[str, float]:
     for group in optimizer.param_groups:
-        group["lr"] = schedule.learning_rate * schedule.rate(step)
+        group["lr"] = schedule.learning_rate * schedule.rate(step) * group.get("factor", 1.0)
     optimizer.zero_grad()
     losses = loss(step_generator(schedule.seed, step))
     total = torch.stack(list(losses.values())).sum()

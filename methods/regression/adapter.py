@@ -22,6 +22,7 @@ from harness.methods.regression.codes import Codes
 from harness.methods.regression.crops import RULES, Crop, FaceError, crop
 from harness.methods.regression.decoding import METRES, Decoder, Shaped, projection_matrix
 from harness.methods.regression.faces import Choice, FaceFinder, Track
+from harness.methods.regression.parts import part_map
 from harness.methods.regression.shipped import load_shipped
 from harness.samples import Array, Prediction, Sample, View
 
@@ -57,6 +58,7 @@ class RegressorAdapter(MethodAdapter):
         track: who finds the face: "own" (detector), "shared" (the data set's box), "landmarks", or "auto".
         weights: of the mini size, from `harness train`; the shipped ones if None.
         random_weights: let a network without weights run, to measure its speed.
+        parts: answer with a label map too, the parts of the head as the first view shows them, for parsing benchmarks.
 
     Raises:
         HarnessError: options contradict each other, or have a value that does not exist.
@@ -78,6 +80,7 @@ class RegressorAdapter(MethodAdapter):
         track: Track = "auto",
         weights: str | None = None,
         random_weights: bool = False,
+        parts: bool = False,
     ) -> None:
         if size not in ("mini", "paper"):
             raise HarnessError(f"{self.name}: option size={size!r}, expected mini or paper")
@@ -97,6 +100,7 @@ class RegressorAdapter(MethodAdapter):
         self.finder = FaceFinder(track, self.choose)
         self.weights = Path(weights).expanduser() if weights else self.folder / "mini.safetensors"
         self.random_weights = random_weights
+        self.parts = parts
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -162,7 +166,8 @@ class RegressorAdapter(MethodAdapter):
         with self.stage("network"), torch.inference_mode():
             codes = self._fitting(averaged(self.net(batch)))
         with self.stage("decode"), torch.inference_mode():
-            return self._decode(codes, seen)
+            answer = self._decode(codes, seen)
+            return self._with_parts(answer, sample.views[0]) if self.parts else answer
 
     def _look(self, sample: Sample) -> Seen:
         """Raises FaceError if no view shows a face, DataError if an image cannot be read."""
@@ -209,6 +214,14 @@ class RegressorAdapter(MethodAdapter):
             detail="; ".join(seen.notes),
             **more,
         )
+
+    def _with_parts(self, answer: Prediction, view: View) -> Prediction:
+        """With the label map of the first view, where the method says how its mesh lies on it."""
+        if answer.projection is None or answer.vertices is None:
+            return answer
+        height, width = view.read_image().shape[:2]
+        labels = part_map(self.decoder.head, answer.vertices, answer.projection, (height, width))
+        return replace(answer, label_map=labels)
 
     def _placed(self, camera: Tensor, shaped: Shaped, cut: Crop) -> dict[str, Array]:
         """Where the head is on the first view: its projection from metres, and the 68 landmarks in pixels."""

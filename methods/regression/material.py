@@ -80,6 +80,22 @@ Squares = Callable[[Tensor, int, CropVariation, torch.Generator], Tensor]
 """(N, 68, 2) landmarks in pixels, side of the crops -> (N, 3, 3) image to crop pixels."""
 
 
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Whole pictures as rendered.
+
+    Attributes:
+        images: (B, 3, s, s) RGB in 0..1.
+        landmarks: (B, 68, 2) in pixels.
+        subjects, views: (B,) int64, which ones.
+    """
+
+    images: Tensor
+    landmarks: Tensor
+    subjects: Tensor
+    views: Tensor
+
+
 class Material:
     """The rendered subjects with their codes; renders those that are missing.
 
@@ -99,6 +115,19 @@ class Material:
     def name(self) -> str:
         """Another one for other pictures."""
         return self.pictures.name
+
+    def random_pictures(self, count: int, generator: torch.Generator, among: int | None = None) -> Pictures:
+        """Of random ones of the first `among` subjects, one each; the near-frontal one is three times as likely."""
+        chosen = torch.randint(among or len(self.pictures), (count,), generator=generator)
+        weights = torch.ones(count, self.pictures.views)
+        weights[:, 0] = 3
+        views = torch.multinomial(weights, 1, generator=generator)[:, 0]
+        row, column, arrays = chosen.numpy(), views.numpy(), self.pictures.arrays
+        images = torch.from_numpy(arrays["images"][row, column][..., :3]).permute(0, 3, 1, 2).float() / 255
+        projection = torch.from_numpy(arrays["projection"][row, column]).float()
+        points = torch.from_numpy(arrays["landmarks"][row].astype(np.float32))
+        seen = torch.einsum("bij,bkj->bki", projection[..., :3], points) + projection[:, None, :, 3]
+        return Pictures(images, seen[..., :2] / seen[..., 2:], chosen, views)
 
     def lesson(
         self,
@@ -204,6 +233,11 @@ def aligned_squares(landmarks: Tensor, size: int, variation: CropVariation, gene
     Where `variation.boxes` says so the points are those of an average face in a box with some forehead, which is all
     that is known of a face of which only the box is given. Mirror images do not occur.
     """
+    return onto_template(random_five_points(landmarks, variation, generator), size)
+
+
+def random_five_points(landmarks: Tensor, variation: CropVariation, generator: torch.Generator) -> Tensor:
+    """(N, 68, 2) landmarks -> (N, 5, 2) the points by which faces are aligned, with errors; see `aligned_squares`."""
     low, high = landmarks.amin(dim=1), landmarks.amax(dim=1)
     extent = high - low
     five = five_points(landmarks)
@@ -212,10 +246,10 @@ def aligned_squares(landmarks: Tensor, size: int, variation: CropVariation, gene
     low, high = (x + 0.6 * variation.shift * extent * torch.randn(x.shape, generator=generator) for x in (low, high))
     guess = low[:, None] + torch.tensor(POINTS_IN_BOX) * (high - low)[:, None]
     guessed = torch.rand(len(landmarks), 1, 1, generator=generator) < variation.boxes
-    return _onto_template(torch.where(guessed, guess, five), size)
+    return torch.where(guessed, guess, five)
 
 
-def _onto_template(five: Tensor, size: int) -> Tensor:
+def onto_template(five: Tensor, size: int) -> Tensor:
     """(N, 5, 2) pixels -> (N, 3, 3), the least-squares similarities onto ArcFace's template in a crop of `size`."""
     target = torch.from_numpy(TEMPLATE).float() * (size / SIZE)
     source_mean, target_mean = five.mean(dim=1), target.mean(dim=0)

@@ -98,13 +98,6 @@ def test_lapa_damage_is_named(lapa, damage, words):
             data.truth(sample)
 
 
-@pytest.mark.parametrize("reader", [Lapa, CelebAMaskHQ])
-def test_without_data_there_is_no_mirror(tmp_path, monkeypatch, reader):
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(HarnessError, match=rf"{reader.name}: has no mirror, so it needs the real data: https"):
-        reader("auto", tmp_path)
-
-
 def box(*corners):
     mask = np.zeros((512, 512), np.uint8)
     left, top, right, bottom = corners
