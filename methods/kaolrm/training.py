@@ -220,9 +220,9 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     stages["picture"] = (settings.picture, teacher.picture)
     spent = {}
     for name, (stage, losses) in stages.items():
-        switches = (settings.pretrained, settings.regularised)
+        switches: tuple[bool, ...] = (settings.pretrained, settings.regularised)
         if name == "picture":
-            switches += (settings.photometric, settings.bound)
+            switches = (*switches, settings.photometric, settings.bound)
         recipe = (teacher.material.pictures.name, settings.framing, stage.plan, settings.points, switches)
         spent[name] = fit(teacher.net, losses, stage.schedule, folder / name, recipe=recipe)
     path = folder / "mini.safetensors"
