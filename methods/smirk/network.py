@@ -51,7 +51,7 @@ MINI_ENCODER = EncoderSizes(
     image=96,
     shape=82,
     expression=46,
-    pose_backbone=MobileNetSizes("small", width=0.5),
+    pose_backbone=MobileNetSizes("small"),
     backbone=MobileNetSizes("large", width=0.5),
 )
 PAPER = Sizes()

@@ -88,7 +88,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
             "tokens": settings.tokens * token_loss(encoders.token_encoder(first.images), codes, slice(None)),
             "cycle": cycle_loss(again, meant),
             "cycle token": token_loss(_tokens(again), meant, slice(1)),
-            **rest_losses(codes, expression=1e-3),
+            **rest_losses(codes),
         }
 
     recipe = (settings.tokens, settings.regions)
