@@ -6,6 +6,7 @@ Runs as a program of its own, before any thread is started: `python -I -S confin
     socket          path of the harness's Unix socket
     read, write     files and folders that it may read and execute, or also change; all others are closed to it
     memory          bytes of address space, or null;   file: bytes of the largest file;   processes: number of them
+    sockets         whether it may open some (CUDA does, for itself); the network is closed either way
 
 What this kernel does not offer is left out, and the first line that goes to standard error says so. Nothing here needs
 rights of the superuser. Sources: landlock(7), user_namespaces(7), pid_namespaces(7), seccomp(2), prctl(2).
@@ -96,7 +97,7 @@ def become(command: list[str], specification: dict[str, Any], missing: list[str]
         Path("/proc/self/oom_score_adj").write_text("1000")  # the first to go when memory runs out
     limits(specification)
     _call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    for what, take in (("files", lambda: files(specification)), ("sockets", sockets)):
+    for what, take in (("files", lambda: files(specification)), ("sockets", lambda: sockets(specification))):
         try:
             take()
         except (NotHere, OSError) as error:
@@ -161,8 +162,10 @@ def _allow(ruleset: int, path: str, rights: int) -> None:
     os.close(descriptor)
 
 
-def sockets() -> None:
+def sockets(specification: dict[str, Any]) -> None:
     """Refuses new sockets of every kind (seccomp); pairs of connected ones stay possible."""
+    if specification["sockets"]:
+        raise NotHere("CUDA opens some")
     if os.uname().machine not in ARCHITECTURES:
         raise NotHere(f"no filter for {os.uname().machine}")
     name, socket_number = ARCHITECTURES[os.uname().machine]

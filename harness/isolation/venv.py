@@ -66,6 +66,7 @@ class VenvLauncher:
             "memory": self._memory(),
             "processes": self._isolation.pids,
             "file": self._isolation.file_mb * MEBIBYTE,
+            "sockets": self._device.startswith("cuda"),
         }
         command = [sys.executable, "-I", "-S", str(Path(confine.__file__).resolve()), json.dumps(specification)]
         variables = {name: os.environ[name] for name in KEPT if name in os.environ}

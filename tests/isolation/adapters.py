@@ -210,3 +210,38 @@ class Hostile(Honest):
 
     def starts_programs(self):
         return subprocess.run(["/bin/sh", "-c", "echo started"], capture_output=True, text=True).stdout.strip()
+
+
+class OneMesh(MethodAdapter):
+    """A mesh of the size of a face model, whatever the image; and as many products of matrices per view as are asked.
+
+    Args:
+        vertices: of the mesh.
+        gigaflops: of work per view, on its pixels; 1.8 is what a ResNet-18 does on a crop of 224x224.
+    """
+
+    unit = "mm"
+
+    def __init__(self, vertices=5000, gigaflops=0.0):
+        self.count, self.columns = vertices, round(gigaflops * 1e9 / (2 * 1024 * 1024))
+
+    def load(self, device):
+        chance = np.random.default_rng(0)
+        self.vertices = 100 * chance.standard_normal((self.count, 3))
+        self.faces = chance.integers(0, self.count, (2 * self.count, 3))
+        self.weights = chance.standard_normal((1024, 1024)).astype(np.float32)
+
+    def predict(self, samples):
+        return [self.answer(sample) for sample in samples]
+
+    def answer(self, sample):
+        seen = [self.look(view.read_image()) for view in sample.views]
+        return Prediction(self.vertices + sum(seen), self.faces, self.vertices[:68])
+
+    def look(self, image):
+        if not self.columns:
+            return float(image[::64, ::64].mean())
+        pixels = image.reshape(-1)[: 1024 * self.columns].astype(np.float32).reshape(1024, -1) / 255
+        while pixels.shape[1] < self.columns:
+            pixels = np.concatenate([pixels, pixels], axis=1)[:, : self.columns]
+        return float((self.weights @ pixels).mean())

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -223,6 +225,36 @@ def test_variables_of_the_harness_stay_here(started, monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "1234")
     answer, _ = attacked(started, "sees_variable", "SECRET_TOKEN")
     assert answer.detail == "not there"
+
+
+def test_without_namespaces_the_rest_is_still_taken_away(environments, tmp_path):
+    """In a user namespace that allows no further ones."""
+    program = (
+        "from pathlib import Path; from harness.isolation.options import IsolationOptions\n"
+        "from harness.isolation.remote import RemoteWorker; from harness.isolation.venv import VenvLauncher\n"
+        "from tests.isolation.conftest import method, samples\n"
+        "spec = method('Hostile', {'attack': 'reads', 'target': '@/etc/shadow'})\n"
+        "launcher = VenvLauncher(spec, IsolationOptions('venv'), 'cpu')\n"
+        f"worker = RemoteWorker(spec, 'cpu', 0, 30.0, launcher, Path({str(tmp_path / 'log')!r}))\n"
+        "print([p.failure or p.detail for p in worker.predict(samples(2))][1]); worker.close()\n"
+    )
+    shell = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" -c "$1"'
+    try:
+        done = subprocess.run(
+            ["unshare", "-r", "sh", "-c", shell, sys.executable, program],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    except FileNotFoundError:
+        pytest.skip("no program unshare")
+    if "max_user_namespaces" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"no user namespaces here: {done.stderr}")
+    log = (tmp_path / "log").read_text()
+    assert log.startswith("[not confined: processes and network of its own (unshare: ")
+    needs(log, "files")
+    assert done.stdout.startswith("PermissionError"), done.stderr
 
 
 def test_programs_of_the_system_can_be_started(started):

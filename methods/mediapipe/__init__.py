@@ -1,0 +1,1 @@
+"""MediaPipe Face Mesh: a trained network, in an environment of its own."""
