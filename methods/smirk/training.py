@@ -51,12 +51,8 @@ class TrainingSettings:
 
     setting: Setting = field(default_factory=Setting)
     pretrain: Stage = field(default_factory=lambda: Stage(Schedule(4000, learning_rate=5e-3, seed=0), 32, 1))
-    shape: Stage = field(
-        default_factory=lambda: Stage(Schedule(3000, learning_rate=3e-3, seed=2), 32, 1, covered=0.3)
-    )
-    pose: Stage = field(
-        default_factory=lambda: Stage(Schedule(2500, learning_rate=3e-3, seed=3), 32, 1, covered=0.3)
-    )
+    shape: Stage = field(default_factory=lambda: Stage(Schedule(3000, learning_rate=3e-3, seed=2), 32, 1, covered=0.3))
+    pose: Stage = field(default_factory=lambda: Stage(Schedule(2500, learning_rate=3e-3, seed=3), 32, 1, covered=0.3))
     core: Stage = field(default_factory=lambda: Stage(Schedule(300, learning_rate=5e-4, seed=1), 16, 1))
     mica: str = str(Path(__file__).parent.parent / "mica" / "mini.safetensors")
 
