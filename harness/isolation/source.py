@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,10 +102,17 @@ def option_files(method: MethodSpec) -> list[Path]:
 
 
 def _file_of(module: str) -> Path:
-    try:
-        found = importlib.util.find_spec(module)
-    except ImportError as error:
-        raise HarnessError(f"{module}: cannot be found ({error}); is it installed, or in this folder?") from None
+    """Where a module's file is. Its packages are not imported either: their code may be the method's."""
+    path: Sequence[str] | None = None
+    found: ModuleSpec | None = None
+    parts = module.split(".")
+    for depth in range(1, len(parts) + 1):
+        name = ".".join(parts[:depth])
+        specs = (finder.find_spec(name, path) for finder in sys.meta_path)
+        found = next((spec for spec in specs if spec is not None), None)
+        if found is None:
+            raise HarnessError(f"{module}: cannot be found (no {name}); is it installed, or in this folder?")
+        path = found.submodule_search_locations or []
     if found is None or not found.origin:
-        raise HarnessError(f"{module}: cannot be found; is it installed, or in this folder?")
+        raise HarnessError(f"{module}: has no file; name the module that defines the class")
     return Path(found.origin).resolve()

@@ -181,12 +181,11 @@ def serve(channel: Channel) -> None:
                 try:
                     adapter = load(request)
                     channel.send({"kind": "loaded", "unit": str(getattr(adapter, "unit", None))})
-                except SetupError as error:
-                    channel.send({"kind": "error", "detail": str(error)})
-                except Exception as error:  # the author's file may raise anything
+                except Exception as error:  # the author's code may raise anything
                     traceback.print_exc()
-                    detail = f"importing it raised {type(error).__name__}: {error}"
-                    channel.send({"kind": "error", "detail": f"{request['file']}: {detail}"})
+                    plain = {"SetupError", "HarnessError"} & {cls.__name__ for cls in type(error).__mro__}
+                    detail = str(error) if plain else f"load() raised {type(error).__name__}: {error}"
+                    channel.send({"kind": "error", "detail": detail})
             else:
                 answer, results = predict(adapter, request, arrays)
                 size = sum(aligned(values.nbytes) for values in results.values())
@@ -215,11 +214,7 @@ def load(request: dict[str, Any]) -> Any:
     except TypeError as error:
         options = request["options"]
         raise SetupError(f"{request['class']} does not take options {options}: {error}") from None
-    try:
-        adapter.load(device_named(request["device"]))
-    except Exception as error:
-        traceback.print_exc()
-        raise SetupError(f"load() raised {type(error).__name__}: {error}") from None
+    adapter.load(device_named(request["device"]))
     return adapter
 
 
@@ -252,7 +247,10 @@ def import_file(path: str, name: str, real: bool) -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the author's file may raise anything
+        raise SetupError(f"{path}: importing it raised {type(error).__name__}: {error}") from error
     return module
 
 
@@ -369,14 +367,11 @@ def sample_of(number: int, entry: dict[str, Any], arrays: dict[str, np.ndarray])
 
 def stand_in() -> None:
     """Puts a module `harness` with the public classes where adapters import them from."""
-    names = ("", ".samples", ".adapter", ".errors")
-    for name in ("harness" + name for name in names):
+    for name in ("harness", "harness.samples", "harness.adapter", "harness.errors"):
         module = types.ModuleType(name, "Stands in for the harness in a method's own environment.")
-        module.__dict__.update({cls.__name__: cls for cls in STAND_INS})
-        module.__path__ = []
+        module.__dict__.update({cls.__name__: cls for cls in STAND_INS}, __path__=[])
         sys.modules[name] = module
-    for name in names[1:]:
-        setattr(sys.modules["harness"], name[1:], sys.modules["harness" + name])
+        setattr(sys.modules["harness"], name.partition(".")[2] or "harness", module)
 
 
 HarnessError = type("HarnessError", (Exception,), {})

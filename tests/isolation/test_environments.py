@@ -46,6 +46,7 @@ def test_requirements_and_interpreter_make_another(monkeypatch, tmp_path):
     assert len(set(keys)) == 3 and made == keys
 
 
+@pytest.mark.slow
 def test_what_pip_says_is_shown_with_the_remedy(environments):
     with pytest.raises(HarnessError) as caught:
         environment("./gone-1.0-py3-none-any.whl", None)

@@ -15,6 +15,7 @@ from harness.isolation import remote
 from harness.isolation.options import IsolationOptions
 from harness.isolation.process import WorkerProcess
 from harness.isolation.remote import RemoteWorker
+from harness.isolation.source import AdapterSource
 from harness.method import MethodSpec
 from harness.run_folder import ARRAY_FIELDS
 from harness.runner import RunOptions, run
@@ -112,6 +113,20 @@ def test_a_class_is_refused_without_running_its_file(tmp_path):
         with pytest.raises(HarnessError, match=words):
             MethodSpec("mine", f"{file}:{wrong}", {}, isolation=IsolationOptions("venv")).declared()
     assert not touched.exists()
+
+
+def test_a_package_is_found_without_running_it(tmp_path, monkeypatch):
+    touched, package = tmp_path / "touched", tmp_path / "strange" / "inner"
+    package.mkdir(parents=True)
+    for file in (package.parent / "__init__.py", package / "__init__.py", package / "adapter.py"):
+        file.write_text(f"open({str(touched)!r}, 'w')\nclass A:\n    paper = 'x'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = AdapterSource.of(MethodSpec("mine", "strange.inner.adapter:A"))
+    assert (found.file, found.module) == (package / "adapter.py", "strange.inner.adapter")
+    assert found.declared()["paper"] == "x" and not touched.exists()
+    for wrong in ("strange.gone.adapter:A", "nowhere.adapter:A"):
+        with pytest.raises(HarnessError, match="cannot be found"):
+            AdapterSource.of(MethodSpec("mine", wrong))
 
 
 def test_an_unreadable_picture_costs_its_sample_and_no_worker(started, tmp_path):
