@@ -5,7 +5,8 @@ The regressors' official programs find faces with networks whose weights have to
 image's centre; on NoW only a picture with exactly one). Here the `own` track is one detector for all, see
 `harness.methods.regression.detector`, whose answer is turned into the box of the 68 landmarks, and of several faces the
 largest is taken, for DECA's first one depends on its detector's order; `choose` has MICA's two rules. Where DECA's
-program finds nothing it takes the whole image: here that is a failure, `no_face`.
+program finds nothing it takes the whole image: here that is a failure, `no_face`. MediaPipe's mesh, which needs an
+environment of its own, is the track `mediapipe` of all of them.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ from harness.images import stored_turned
 from harness.methods.regression.arcface import five_points
 from harness.methods.regression.crops import BoxKind, FaceError, check_box
 from harness.methods.regression.detector import Detection, FaceDetector
+from harness.methods.regression.mesh_detector import MeshDetector
 from harness.methods.regression.resampling import Image8
 from harness.samples import Array, View
 
 log = logging.getLogger(__name__)
 
-Track = Literal["auto", "own", "shared", "landmarks"]
+Track = Literal["auto", "own", "mediapipe", "shared", "landmarks"]
 Choice = Literal["largest", "centre", "only"]
 
 POINTS_IN_BOX = {
@@ -64,13 +66,15 @@ class FaceFinder:
     """Finds the one face of a view.
 
     Args:
-        track: "own" asks the detector, "shared" takes the view's box, "landmarks" the box around its landmarks.
-            "auto" is shared where the view has a box, else landmarks where it has those, else own.
+        track: "own" asks the detector, "mediapipe" another one (see `mesh_detector`), "shared" takes the view's box,
+            "landmarks" the box around its landmarks. "auto" is shared where the view has a box, else landmarks where
+            it has those, else own.
         choose: which of several faces the detector's answer is: the largest, the one nearest to the image's centre, or
             none of them ("only").
 
     Raises:
-        HarnessError: an unknown word, or track=own without the detector installed (on other tracks, when it is needed).
+        HarnessError: an unknown word, or track=own without the detector installed (on other tracks, when it is needed;
+            there also if MediaPipe's environment cannot be built).
     """
 
     def __init__(self, track: Track = "auto", choose: Choice = "largest") -> None:
@@ -79,6 +83,7 @@ class FaceFinder:
                 raise HarnessError(f"method.options.{name}={value}: expected {', '.join(get_args(words))}")
         self.track, self.choose = track, choose
         self._detector = FaceDetector() if track == "own" else None
+        self._mesh: MeshDetector | None = None
 
     def find(self, view: View, image: Image8 | None = None) -> Face:
         """The face of a view.
@@ -97,6 +102,8 @@ class FaceFinder:
             face = _by_landmarks(view)
         elif track == "shared":
             face = _by_box(view)
+        elif track == "mediapipe":
+            face = self._by_mesh(view, image)
         else:
             face = self._by_detector(view, image)
         check_box(face.box, 1, image.shape)
@@ -133,6 +140,15 @@ class FaceFinder:
         note = f"{len(found)} faces found; took the {'largest' if largest else 'one nearest to the centre'}"
         log.info("%s: %s", view.image if isinstance(view.image, Path) else "image", note)
         return Face(chosen.box, "landmarks", chosen.points, note=note)
+
+    def _by_mesh(self, view: View, image: Image8) -> Face:
+        self._mesh = self._mesh or MeshDetector()
+        landmarks = self._mesh(image)
+        if landmarks is None:
+            size = f"{image.shape[1]}x{image.shape[0]}"
+            raise FaceError("no_face", f"MediaPipe finds no face in {size} pixels{_hint(view)}")
+        box = np.concatenate([landmarks.min(axis=0), landmarks.max(axis=0)])
+        return Face(box, "landmarks", five_points(landmarks), landmarks)
 
 
 def _by_box(view: View) -> Face:

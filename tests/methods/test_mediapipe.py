@@ -12,6 +12,8 @@ from harness.isolation.remote import RemoteWorker
 from harness.method import MethodSpec
 from harness.methods.mediapipe import points
 from harness.methods.mediapipe.adapter import MediaPipe
+from harness.methods.regression.crops import FaceError
+from harness.methods.regression.faces import FaceFinder
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 METHOD = MethodSpec("mediapipe", "harness.methods.mediapipe.adapter:MediaPipe", {}, isolation=IsolationOptions("venv"))
@@ -95,7 +97,7 @@ def test_an_unknown_track_is_refused():
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
-    """The method in its environment, which is kept in the user's cache: half a gigabyte and a minute or two."""
+    """The method in its environment, which is kept in the user's cache: a gigabyte and a minute or two."""
     launcher = launcher_for(METHOD, METHOD.isolation, "cpu")
     try:
         launcher.record()
@@ -140,3 +142,22 @@ def test_answers_repeat_and_depend_on_nothing_before_them(worker):
 def test_a_picture_without_a_face_says_so(worker):
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3)).astype(np.uint8)
     assert worker.predict([Sample("a", "a", (View(noise),))])[0].failure == "no_face"
+
+
+@pytest.mark.slow
+def test_it_finds_faces_for_other_methods(worker):
+    """The regressors' track=mediapipe: the box of a photograph's landmarks, and no face in noise."""
+    from harness.datasets.point_files import read_pts
+
+    image = SHARED / "photos68" / "takeo.png"
+    if not image.is_file():
+        pytest.skip(f"no {image}")
+    finder = FaceFinder("mediapipe")
+    found = finder.find(View(image))
+    truth = read_pts(image.with_suffix(".pts"), 68)
+    box = np.concatenate([truth.min(axis=0), truth.max(axis=0)])
+    assert np.abs(found.box - box).max() < 0.1 * np.ptp(truth, axis=0).max()
+    five = [truth[36:42].mean(axis=0), truth[42:48].mean(axis=0), truth[30], truth[48], truth[54]]
+    assert np.abs(found.points - five).max() < 0.1 * np.ptp(truth, axis=0).max()
+    with pytest.raises(FaceError, match="MediaPipe finds no face"):
+        finder.find(View(np.random.default_rng(0).integers(0, 255, (200, 300, 3)).astype(np.uint8)))
