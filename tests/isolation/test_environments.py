@@ -99,9 +99,9 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
         environment("", None)
 
 
-@pytest.mark.parametrize("minor", [7, 8, 9, 10, 12, 13])
+@pytest.mark.parametrize("minor", [7, 13], ids=["oldest", "newest"])  # those between answered the same once
 @pytest.mark.slow
-def test_workers_run_in_every_python(started, tmp_path, monkeypatch, minor):
+def test_workers_run_in_old_and_new_pythons(started, tmp_path, monkeypatch, minor):
     name = next(Path("~/.pyenv/versions").expanduser().glob(f"3.{minor}.*/bin/python"), None)
     name = str(name) if name else f"python3.{minor}"
     try:
