@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from harness.heads.head import Head
 from harness.methods.kaolrm.cameras import DISTANCE
+from harness.methods.regression.decoding import METRES
 from harness.samples import Camera
 from harness.training_data import TrainingSet, cut, vary_colour
 from harness.training_pictures import CROP_RADIUS, PictureSettings, crop_centre, render_training_set
 
-METRES = 1000.0
 _FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
 
 
@@ -127,7 +127,7 @@ class Material:
         rows = (who.numpy()[:, None], chosen.numpy())
         arrays = self.pictures.arrays
         rendered = torch.from_numpy(arrays["images"][rows]).permute(0, 1, 4, 2, 3).float() / 255
-        to_read = self._framed(subjects, rendered.shape[-1], sizes[0], framing, generator)
+        to_read = _framed(subjects, rendered.shape[-1], sizes[0], framing, generator)
         images = on_white(cut(on_black(rendered[:, 0]), to_read, sizes[0]))
         images = vary(images, framing.colour, generator)
         drawn = smaller(on_black(rendered[: plan.drawn].flatten(0, 1)), sizes[1])
@@ -149,17 +149,6 @@ class Material:
             cameras=cameras,
             meshes=frames.place(mesh).float(),
         )
-
-    def _framed(self, count: int, side: int, size: int, framing: Framing, generator: torch.Generator) -> Tensor:
-        """(N, 3, 3) rendered pixels -> read pixels, each its own."""
-        low, high = framing.zoom
-        zoom = low + (high - low) * torch.rand(count, generator=generator)
-        shift = framing.shift * (2 * torch.rand(count, 2, generator=generator) - 1) * size
-        scale = zoom * (size - 1) / (side - 1)
-        matrix = torch.eye(3).repeat(count, 1, 1)
-        matrix[:, 0, 0] = matrix[:, 1, 1] = scale
-        matrix[:, :2, 2] = (size - 1) / 2 - scale[:, None] * (side - 1) / 2 + shift
-        return matrix
 
     def _frames(self, rotation: Tensor, sphere: Tensor, to_read: Tensor, size: int) -> Frames:
         """The frames in which the network's camera sees the heads where the pictures that it reads show them.
@@ -184,6 +173,18 @@ class Material:
         shift = scale[:, None] * about
         shift[:, :2] += place - scale[:, None] * behind[:, :2]
         return Frames(scale / METRES, turn, shift)
+
+
+def _framed(count: int, side: int, size: int, framing: Framing, generator: torch.Generator) -> Tensor:
+    """(N, 3, 3) rendered pixels -> read pixels, each its own."""
+    low, high = framing.zoom
+    zoom = low + (high - low) * torch.rand(count, generator=generator)
+    shift = framing.shift * (2 * torch.rand(count, 2, generator=generator) - 1) * size
+    scale = zoom * (size - 1) / (side - 1)
+    matrix = torch.eye(3).repeat(count, 1, 1)
+    matrix[:, 0, 0] = matrix[:, 1, 1] = scale
+    matrix[:, :2, 2] = (size - 1) / 2 - scale[:, None] * (side - 1) / 2 + shift
+    return matrix
 
 
 def _smaller(side: int, size: int) -> Tensor:

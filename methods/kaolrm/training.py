@@ -130,7 +130,7 @@ class Teacher:
         """The paper's first stage: landmarks 1, rest 1e-2, mask 0.1."""
         lesson = self.lesson(self.settings.landmarks.plan, generator)
         made, codes = self.read(lesson)
-        losses = {"landmarks": self.landmark_loss(self.sketcher, codes, lesson), **self.rest(codes, 1e-2)}
+        losses = {"landmarks": self.landmark_loss(codes, lesson), **self.rest(codes, 1e-2)}
         if len(lesson.pictures):
             first = HeadCodes(**{k: v[: len(lesson.pictures)].detach() for k, v in vars(codes).items()})
             vertices, _ = decoded(self.decoder, first)
@@ -142,7 +142,7 @@ class Teacher:
         """The paper's second stage: picture 0.5 and D-SSIM 0.5, landmarks 0.01, rest 1e-5, depth and normals 0.5."""
         lesson = self.lesson(self.settings.picture.plan, generator)
         made, codes = self.read(lesson)
-        losses = {"landmarks": 0.01 * self.landmark_loss(self.sketcher, codes, lesson), **self.rest(codes, 1e-5)}
+        losses = {"landmarks": 0.01 * self.landmark_loss(codes, lesson), **self.rest(codes, 1e-5)}
         if not (self.settings.photometric or self.settings.bound):
             return losses
         vertices, _ = decoded(self.decoder, codes)
@@ -153,9 +153,9 @@ class Teacher:
             losses |= {name: 0.5 * value for name, value in self.binding(pictures, vertices, lesson).items()}
         return losses
 
-    def landmark_loss(self, decoder: Decoder, codes: HeadCodes, lesson: Lesson) -> Tensor:
+    def landmark_loss(self, codes: HeadCodes, lesson: Lesson) -> Tensor:
         """Of all pictures of all subjects."""
-        found = projected(decoded(decoder, codes)[1], lesson.projections)
+        found = projected(decoded(self.sketcher, codes)[1], lesson.projections)
         return landmark_loss(found, lesson.landmarks, lesson.side)
 
     def rest(self, codes: HeadCodes, weight: float) -> dict[str, Tensor]:
