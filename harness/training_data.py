@@ -105,12 +105,20 @@ class TrainingSet:
     def random_batch(
         self, count: int, views: int, size: int, augmentation: Augmentation, generator: torch.Generator
     ) -> Batch:
-        """`count` random subjects with `views` random views each; the first is three times as likely as each other."""
-        subjects = torch.randint(len(self), (count,), generator=generator)
+        """`count` random subjects with `views` random views each; see `random_views`."""
+        return self.batch(*self.random_views(count, views, generator), size, augmentation, generator)
+
+    def random_views(
+        self, count: int, views: int, generator: torch.Generator, among: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Random ones (count,) of the first `among` subjects and different views (count, views) of each.
+
+        The first view, which is near-frontal, is three times as likely as each other.
+        """
+        subjects = torch.randint(among or len(self), (count,), generator=generator)
         weights = torch.ones(count, self.views)
         weights[:, 0] = 3
-        chosen = torch.multinomial(weights, views, generator=generator)
-        return self.batch(subjects, chosen, size, augmentation, generator)
+        return subjects, torch.multinomial(weights, views, generator=generator)
 
 
 def _uniform(shape: tuple[int, ...], low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -135,6 +143,12 @@ def random_crops(
     matrix[:, :2, :2] *= scale
     matrix[:, :2, 2] = (size - 1) / 2 - (matrix[:, :2, :2] @ centre[..., None])[..., 0]
     return matrix, turn
+
+
+def projected(points: Tensor, projections: Tensor) -> Tensor:
+    """(B, N, 3) points and (B, n, 3, 4) projections -> (B, n, N, 2) pixels."""
+    image = torch.einsum("bnij,bkj->bnki", projections[..., :3], points) + projections[..., None, :, 3]
+    return image[..., :2] / image[..., 2:]
 
 
 def cut(images: Tensor, to_crop: Tensor, size: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,7 +16,7 @@ from harness.heads.head import Head
 from harness.methods.kaolrm.cameras import DISTANCE
 from harness.methods.regression.decoding import METRES
 from harness.samples import Camera
-from harness.training_data import TrainingSet, cut, vary_colour
+from harness.training_data import TrainingSet, cut, projected, vary_colour
 from harness.training_pictures import CROP_RADIUS, PictureSettings, crop_centre, render_training_set
 
 _FLIP = torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
@@ -118,20 +119,18 @@ class Material:
         self.root = (head.joint_regressor[0] @ head.template).double()
 
     def lesson(self, plan: Plan, framing: Framing, generator: torch.Generator) -> Lesson:
-        """Random subjects; the near-frontal picture is read three times as often as each other."""
+        """Random subjects; their first picture is the one that is read."""
         subjects, views, sizes = plan.subjects, plan.views, (plan.read, plan.side)
-        who = torch.randint(len(self.pictures), (subjects,), generator=generator)
-        weights = torch.ones(subjects, self.pictures.views)
-        weights[:, 0] = 3
-        chosen = torch.multinomial(weights, views, generator=generator)
+        who, chosen = self.pictures.random_views(subjects, views, generator)
         rows = (who.numpy()[:, None], chosen.numpy())
+        first, again = (who.numpy(), chosen.numpy()[:, 0]), (rows[0][: plan.drawn], rows[1][: plan.drawn])
         arrays = self.pictures.arrays
-        rendered = torch.from_numpy(arrays["images"][rows]).permute(0, 1, 4, 2, 3).float() / 255
-        to_read = _framed(subjects, rendered.shape[-1], sizes[0], framing, generator)
-        images = on_white(cut(on_black(rendered[:, 0]), to_read, sizes[0]))
+        rendered = arrays["images"].shape[2]
+        to_read = _framed(subjects, rendered, sizes[0], framing, generator)
+        images = on_white(cut(on_black(arrays["images"][first]), to_read, sizes[0]))
         images = vary(images, framing.colour, generator)
-        drawn = smaller(on_black(rendered[: plan.drawn].flatten(0, 1)), sizes[1])
-        to_drawn = _smaller(rendered.shape[-1], sizes[1])
+        drawn = smaller(on_black(arrays["images"][again].reshape(-1, rendered, rendered, 4)), sizes[1])
+        to_drawn = _smaller(rendered, sizes[1])
         projection = torch.from_numpy(arrays["projection"][rows])
         rotation = torch.from_numpy(arrays["rotation"][rows])
         sphere = torch.from_numpy(arrays["spheres"][rows])[:, 0]
@@ -207,12 +206,6 @@ def _cameras(projection: Tensor, rotation: Tensor, frames: Frames, to_drawn: Ten
     ]
 
 
-def projected(points: Tensor, projections: Tensor) -> Tensor:
-    """(B, N, 3) points and (B, n, 3, 4) projections -> (B, n, N, 2) pixels."""
-    image = torch.einsum("bnij,bkj->bnki", projections[..., :3], points) + projections[..., None, :, 3]
-    return image[..., :2] / image[..., 2:]
-
-
 def smaller(pictures: Tensor, size: int) -> Tensor:
     """(N, C, S, S) -> (N, C, size, size), means over areas; also of no pictures at all."""
     if not len(pictures):
@@ -220,8 +213,9 @@ def smaller(pictures: Tensor, size: int) -> Tensor:
     return functional.interpolate(pictures, (size, size), mode="area")
 
 
-def on_black(pictures: Tensor) -> Tensor:
-    """(N, 4, S, S) colour and mask -> the same, black without the mask, so that they can be made smaller."""
+def on_black(rendered: NDArray[np.uint8]) -> Tensor:
+    """(N, S, S, 4) colour and mask -> (N, 4, S, S) in 0..1, black without the mask, so that means can be had."""
+    pictures = torch.from_numpy(rendered).permute(0, 3, 1, 2).float() / 255
     return torch.cat([pictures[:, :3] * pictures[:, 3:], pictures[:, 3:]], dim=1)
 
 

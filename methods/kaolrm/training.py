@@ -21,19 +21,25 @@ from harness.methods.kaolrm.cameras import source_numbers
 from harness.methods.kaolrm.drawing import FaceDrawer, appearance, decoded
 from harness.methods.kaolrm.gaussians import SCALES, GaussianDecoder
 from harness.methods.kaolrm.losses import binding, dissimilarity, landmark_loss, mask_loss, pixel_loss
-from harness.methods.kaolrm.material import Framing, Lesson, Material, Plan, projected
+from harness.methods.kaolrm.material import Framing, Lesson, Material, Plan
 from harness.methods.kaolrm.network import MINI, MINI_FOCAL, HeadCodes, KaoLRM, Reconstruction
 from harness.methods.kaolrm.splatting import Picture
+from harness.methods.kaolrm.triplanes import Layer
 from harness.methods.lvd.modes import head_signature
 from harness.methods.regression.decoding import Decoder
 from harness.methods.regression.training import PICTURES
 from harness.training import Schedule, export_weights, fit
+from harness.training_data import projected
 from harness.training_pictures import PictureSettings
 
 EXPRESSION = 100.0
 """The procedural head's expression coefficients are that much less spread, in squares, than FLAME's."""
 FIRST_SIZE = 0.01
 """Of the Gaussians, in the network's unit, before training; as published they would start larger than the head."""
+PLACE_GAIN, ENCODER_GAIN, LOOK_GAIN, SHARPNESS, READ_GAINS = 20.0, 4.0, 3.0, 2.0, (6.0, 2.0, 2.0)
+"""How much larger than PyTorch's some first weights are: see `start_from_nothing`."""
+WHITE = 0.75
+"""About the mean of a portrait on white."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +71,13 @@ class TrainingSettings:
     pictures: PictureSettings = PICTURES
     framing: Framing = field(default_factory=Framing)
     pretraining: Stage = field(
-        default_factory=lambda: Stage(Schedule(300, learning_rate=1e-3, clip=1.0, seed=0), Plan(8, 2, 8))
+        default_factory=lambda: Stage(Schedule(300, learning_rate=3e-4, warmup=0.1, clip=1.0, seed=0), Plan(8, 2, 8))
     )
     landmarks: Stage = field(
-        default_factory=lambda: Stage(Schedule(3000, learning_rate=1e-3, clip=1.0, seed=1), Plan(16, 3, 1))
+        default_factory=lambda: Stage(Schedule(5000, learning_rate=3e-4, warmup=0.15, clip=1.0, seed=1), Plan(16, 3, 1))
     )
     picture: Stage = field(
-        default_factory=lambda: Stage(Schedule(400, learning_rate=4e-4, clip=1.0, seed=2), Plan(8, 2, 8))
+        default_factory=lambda: Stage(Schedule(400, learning_rate=2e-4, clip=1.0, seed=2), Plan(8, 2, 8))
     )
     points: int = 2000
     pretrained: bool = True
@@ -90,6 +96,7 @@ class Teacher:
         self.material = Material(settings.pictures, folder.parent / "pictures", head, MINI_FOCAL)
         self.signature = head_signature(head)
         self.net = KaoLRM(MINI).to(device)
+        start_from_nothing(self.net)
         start_small(self.net.gaussian_decoder)
         whole = head.to(device)
         self.decoder = Decoder(whole)
@@ -109,12 +116,17 @@ class Teacher:
         return made, made.codes.before_a_long_lens()
 
     def drawn(
-        self, made: Reconstruction, meshes: Tensor, lesson: Lesson, generator: torch.Generator
+        self,
+        made: Reconstruction,
+        meshes: Tensor,
+        lesson: Lesson,
+        generator: torch.Generator,
+        views: int | None = None,
     ) -> list[list[Picture]]:
-        """The Gaussians on the first D meshes (B, V, 3) before each camera of their subjects."""
+        """The Gaussians on the first D meshes (B, V, 3) before the first cameras, or all, of their subjects."""
         return [
             appearance(
-                *(self.net, made, item, meshes[item], self.decoder.head.faces, lesson.cameras[item]),
+                *(self.net, made, item, meshes[item], self.decoder.head.faces, lesson.cameras[item][:views]),
                 *(self.settings.points, MINI_FOCAL, generator),
             )
             for item in range(len(lesson.pictures))
@@ -127,15 +139,15 @@ class Teacher:
         return picture_losses(self.drawn(made, lesson.meshes, lesson, generator), lesson)
 
     def landmarks(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """The paper's first stage: landmarks 1, rest 1e-2, mask 0.1."""
+        """The paper's first stage: landmarks 1, rest 1e-2, mask 0.1, the mask of one view to save time."""
         lesson = self.lesson(self.settings.landmarks.plan, generator)
         made, codes = self.read(lesson)
         losses = {"landmarks": self.landmark_loss(codes, lesson), **self.rest(codes, 1e-2)}
         if len(lesson.pictures):
             first = HeadCodes(**{k: v[: len(lesson.pictures)].detach() for k, v in vars(codes).items()})
             vertices, _ = decoded(self.decoder, first)
-            covered = stacked(self.drawn(made, vertices, lesson, generator), "opacity")
-            losses["mask"] = 0.1 * mask_loss(covered, lesson.masks.flatten(0, 2))
+            covered = stacked(self.drawn(made, vertices, lesson, generator, views=1), "opacity")
+            losses["mask"] = 0.1 * mask_loss(covered, lesson.masks[:, 0, 0])
         return losses
 
     def picture(self, generator: torch.Generator) -> dict[str, Tensor]:
@@ -189,6 +201,29 @@ def picture_losses(pictures: list[list[Picture]], lesson: Lesson) -> dict[str, T
     colours = stacked(pictures, "colour").permute(0, 3, 1, 2)
     seen, masks = lesson.pictures.flatten(0, 1), lesson.masks.flatten(0, 1)
     return {"pixels": pixel_loss(colours, seen, masks), "structure": dissimilarity(colours, seen)}
+
+
+def start_from_nothing(net: KaoLRM) -> None:
+    """First weights with which what differs between pictures arrives at the head.
+
+    With PyTorch's own a hundredth of it does, and the first steps learn the mean head and forget the picture. As
+    published nothing starts from nothing: the encoder is DINOv2's, the transformer OpenLRM's.
+    """
+    look = net.encoder.model.patch_embed.proj
+    readers = [layer for layer in net.flame_decoder.decoder if isinstance(layer, nn.Linear)][:-1]
+    assert look.bias is not None
+    with torch.no_grad():
+        net.encoder.model.pos_embed *= PLACE_GAIN
+        look.weight *= ENCODER_GAIN
+        look.bias.copy_(-WHITE * look.weight.sum(dim=(1, 2, 3)))
+        for layer in net.transformer.layers:
+            assert isinstance(layer, Layer)
+            query_and_key = 2 * net.sizes.triplane.width
+            layer.cross_attn.in_proj_weight[:query_and_key] *= SHARPNESS
+            layer.cross_attn.out_proj.weight *= LOOK_GAIN
+        for reader, gain in zip(readers, READ_GAINS, strict=True):
+            reader.weight *= gain
+            reader.bias.zero_()
 
 
 def start_small(decoder: GaussianDecoder) -> None:

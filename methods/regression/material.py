@@ -12,7 +12,7 @@ from torch import Tensor
 
 from harness.heads.head import Head
 from harness.methods.regression.arcface import SIZE, TEMPLATE
-from harness.training_data import TrainingSet, cut, vary_colour
+from harness.training_data import TrainingSet, cut, projected, vary_colour
 from harness.training_pictures import PictureSettings, codes_of_training_set, render_training_set
 
 
@@ -117,17 +117,18 @@ class Material:
         return self.pictures.name
 
     def random_pictures(self, count: int, generator: torch.Generator, among: int | None = None) -> Pictures:
-        """Of random ones of the first `among` subjects, one each; the near-frontal one is three times as likely."""
-        chosen = torch.randint(among or len(self.pictures), (count,), generator=generator)
-        weights = torch.ones(count, self.pictures.views)
-        weights[:, 0] = 3
-        views = torch.multinomial(weights, 1, generator=generator)[:, 0]
-        row, column, arrays = chosen.numpy(), views.numpy(), self.pictures.arrays
-        images = torch.from_numpy(arrays["images"][row, column][..., :3]).permute(0, 3, 1, 2).float() / 255
-        projection = torch.from_numpy(arrays["projection"][row, column]).float()
-        points = torch.from_numpy(arrays["landmarks"][row].astype(np.float32))
-        seen = torch.einsum("bij,bkj->bki", projection[..., :3], points) + projection[:, None, :, 3]
-        return Pictures(images, seen[..., :2] / seen[..., 2:], chosen, views)
+        """Of random ones of the first `among` subjects, one each; see `TrainingSet.random_views`."""
+        chosen, views = self.pictures.random_views(count, 1, generator, among)
+        images, pixels = self._seen(chosen, views)
+        return Pictures(images[:, 0, :3], pixels[:, 0], chosen, views[:, 0])
+
+    def _seen(self, subjects: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+        """Of views (B, n) of subjects (B,): (B, n, 4, s, s) colour and mask, (B, n, 68, 2) landmarks in pixels."""
+        rows, columns, arrays = subjects.numpy()[:, None], views.numpy(), self.pictures.arrays
+        images = torch.from_numpy(arrays["images"][rows, columns]).permute(0, 1, 4, 2, 3).float() / 255
+        projection = torch.from_numpy(arrays["projection"][rows, columns]).float()
+        points = torch.from_numpy(arrays["landmarks"][subjects.numpy()].astype(np.float32))
+        return images, projected(points, projection)
 
     def lesson(
         self,
@@ -138,11 +139,8 @@ class Material:
         generator: torch.Generator,
         squares: Squares,
     ) -> Lesson:
-        """Random subjects with `views` random pictures each; the near-frontal one is three times as likely."""
-        chosen = torch.randint(len(self.pictures), (subjects,), generator=generator)
-        weights = torch.ones(subjects, self.pictures.views)
-        weights[:, 0] = 3
-        picked = torch.multinomial(weights, views, generator=generator)
+        """Random subjects with `views` random pictures each; see `TrainingSet.random_views`."""
+        chosen, picked = self.pictures.random_views(subjects, views, generator)
         return self.crops(chosen, picked, size, variation, generator, squares)
 
     def crops(
@@ -155,12 +153,7 @@ class Material:
         squares: Squares,
     ) -> Lesson:
         """The pictures (B, n) of subjects (B,), cropped to `size` by `squares`."""
-        arrays, rows, columns = self.pictures.arrays, subjects.numpy()[:, None], views.numpy()
-        pictures = torch.from_numpy(arrays["images"][rows, columns]).flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-        projection = torch.from_numpy(arrays["projection"][rows, columns]).float()
-        points = torch.from_numpy(arrays["landmarks"][subjects.numpy()].astype(np.float32))
-        seen = torch.einsum("bnij,bkj->bnki", projection[..., :3], points) + projection[..., None, :, 3]
-        pixels = (seen[..., :2] / seen[..., 2:]).flatten(0, 1)
+        pictures, pixels = (x.flatten(0, 1) for x in self._seen(subjects, views))
         to_crop = squares(pixels, size, variation, generator)
         cropped = cover(cut(pictures, to_crop, size), variation.covered, generator)
         moved = torch.einsum("nij,nkj->nki", to_crop[:, :2, :2], pixels) + to_crop[:, None, :2, 2]
