@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -40,7 +40,7 @@ class TrainingSettings:
     """
 
     setting: Setting = field(default_factory=lambda: Setting(variation=CropVariation(boxes=0.6)))
-    schedule: Schedule = field(default_factory=lambda: Schedule(600, learning_rate=1.5e-3))
+    schedule: Schedule = field(default_factory=lambda: Schedule(1500, learning_rate=1.5e-3))
     pictures: int = 16
     mica: str = str(MICA_WEIGHTS)
     encoder: str = str(PacoFr.folder / "landmarks.safetensors")
@@ -85,6 +85,8 @@ def _weights(path: str, method: str) -> dict[str, Tensor]:
 class Losses:
     """What a step minimises: distances of vertices, neutral ones as MICA's and expressive ones of the face.
 
+    Expressive heads are compared with the true identity, since otherwise expressions learn to make up for a wrong one.
+
     Args:
         net: what learns.
         shop: pictures and head.
@@ -102,7 +104,7 @@ class Losses:
         codes = self.net(crops.to(self.shop.device))
         assert codes.expression is not None and truth.expression is not None
         decoder: Decoder = self.shop.decoder
-        found, wanted = (decoder(each).vertices for each in (codes, truth))
+        found, wanted = (decoder(each).vertices for each in (replace(codes, shape=truth.shape), truth))
         return {
             "shape": self.identity(codes.shape, truth.shape),
             "expressive": (found - wanted).norm(dim=2).mean(),
