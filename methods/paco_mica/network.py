@@ -36,6 +36,9 @@ class Sizes:
 
 PAPER = Sizes()
 MINI_EXPRESSION = 46  # of the procedural head
+PATCH_WIDTH = 16
+"""Numbers that the branch keeps of each patch: where something is matters, and the class token, which no loss of the
+pre-training reads, knows next to nothing of expressions."""
 MINI = Sizes(mica.MINI, paco.MINI.vit, hidden=128, expression=MINI_EXPRESSION)
 
 
@@ -53,8 +56,8 @@ class PacoMica(nn.Module):
         self.visual = VisionTransformer(sizes.vit)
         width, hidden = sizes.vit.width, sizes.hidden
         self.branch = nn.Sequential(
-            nn.LayerNorm(width),
-            *(nn.Linear(width, hidden), nn.LeakyReLU(mica.SLOPE)),
+            *(nn.LayerNorm(width), nn.Linear(width, PATCH_WIDTH), nn.Flatten()),
+            *(nn.Linear(PATCH_WIDTH * sizes.vit.side**2, hidden), nn.LeakyReLU(mica.SLOPE)),
             *(nn.Linear(hidden, hidden), nn.LeakyReLU(mica.SLOPE)),
             nn.Linear(hidden, sizes.expression + JAW),
         )
@@ -70,7 +73,7 @@ class PacoMica(nn.Module):
         if aligned.shape[-1] != side:
             aligned = functional.interpolate(aligned, size=(side, side), mode="area")
         tokens = self.visual.blocks((portraits - self.image_mean) / self.image_std)[-1]
-        found = self.branch(tokens[:, 0])
+        found = self.branch(tokens[:, 1:])
         return Codes(
             shape=self.mica(aligned).shape,
             expression=found[:, :-JAW],

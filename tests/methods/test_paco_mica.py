@@ -41,7 +41,7 @@ def test_sizes() -> None:
     assert MINI.expression == len(head.expression_names) and MINI.mica.shape == len(head.shape_names)
     with torch.device("meta"):
         net = PacoMica(PAPER)
-    branch = 768 * 512 + 512 + 512 * 512 + 512 + 512 * 103 + 103 + 2 * 768
+    branch = 2 * 768 + 768 * 16 + 16 + 196 * 16 * 512 + 512 + 512 * 512 + 512 + 512 * 103 + 103
     assert sum(p.numel() for p in net.branch.parameters()) == branch
 
 
