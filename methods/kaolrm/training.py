@@ -38,6 +38,8 @@ FIRST_SIZE = 0.01
 """Of the Gaussians, in the network's unit, before training; as published they would start larger than the head."""
 PLACE_GAIN, ENCODER_GAIN, LOOK_GAIN, SHARPNESS, READ_GAINS = 20.0, 4.0, 3.0, 2.0, (6.0, 2.0, 2.0)
 """How much larger than PyTorch's some first weights are: see `start_from_nothing`."""
+GENTLY = dict.fromkeys(("encoder", "camera_embedder", "pos_embed", "transformer", "upsampler", "flame_decoder"), 0.15)
+"""Factors on the rate of the last stage, for all but the Gaussians."""
 WHITE = 0.75
 """About the mean of a portrait on white."""
 
@@ -77,7 +79,7 @@ class TrainingSettings:
         default_factory=lambda: Stage(Schedule(5000, learning_rate=3e-4, warmup=0.15, clip=1.0, seed=1), Plan(16, 3, 1))
     )
     picture: Stage = field(
-        default_factory=lambda: Stage(Schedule(400, learning_rate=2e-4, clip=1.0, seed=2), Plan(8, 2, 8))
+        default_factory=lambda: Stage(Schedule(200, learning_rate=3e-4, clip=1.0, seed=2), Plan(8, 2, 8))
     )
     points: int = 2000
     pretrained: bool = True
@@ -151,10 +153,14 @@ class Teacher:
         return losses
 
     def picture(self, generator: torch.Generator) -> dict[str, Tensor]:
-        """The paper's second stage: picture 0.5 and D-SSIM 0.5, landmarks 0.01, rest 1e-5, depth and normals 0.5."""
+        """The paper's second stage: picture 0.5 and D-SSIM 0.5, depth and normals 0.5, landmarks 0.1, rest 1e-3.
+
+        In the paper landmarks have 0.01 and rest 1e-5. Here that lets go of the head before the picture has a hold on
+        it: in 150 steps the landmark loss rose from 9 to 15, the shape's sum of squares from 2 to 47.
+        """
         lesson = self.lesson(self.settings.picture.plan, generator)
         made, codes = self.read(lesson)
-        losses = {"landmarks": 0.01 * self.landmark_loss(codes, lesson), **self.rest(codes, 1e-5)}
+        losses = {"landmarks": 0.1 * self.landmark_loss(codes, lesson), **self.rest(codes, 1e-3)}
         if not (self.settings.photometric or self.settings.bound):
             return losses
         vertices, _ = decoded(self.decoder, codes)
@@ -259,7 +265,8 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
         if name == "picture":
             switches = (*switches, settings.photometric, settings.bound)
         recipe = (teacher.material.pictures.name, settings.framing, stage.plan, settings.points, switches)
-        spent[name] = fit(teacher.net, losses, stage.schedule, folder / name, recipe=recipe)
+        slower = GENTLY if name == "picture" else None
+        spent[name] = fit(teacher.net, losses, stage.schedule, folder / name, recipe=recipe, slower=slower)
     path = folder / "mini.safetensors"
     export_weights(teacher.net, path, metadata(settings, teacher, {n: (stages[n][0], s) for n, s in spent.items()}))
     return path
