@@ -72,7 +72,7 @@ def _walk(p: Vector, surface: Surface, start: int) -> int:
     steps = int(0)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
     while steps < _MOST_STEPS:
         steps += 1
-        heights = surface.planes[at] * place
+        heights = place * surface.planes[at]
         beyond = wp.max(wp.max(heights[1], heights[2]), heights[3])
         side = 0
         if heights[2] == beyond:
@@ -99,7 +99,7 @@ def _slack(surface: Surface) -> wp.float64:
 def _may_touch(planes: wp.mat44, ball: wp.vec4) -> bool:
     """Whether a ball (centre, squared radius) may reach a face, as its plane and its sides' planes tell."""
     place = wp.vec4(ball[0], ball[1], ball[2], wp.float32(1.0))
-    heights = planes * place
+    heights = place * planes
     beyond = wp.max(wp.max(heights[1], heights[2]), wp.max(heights[3], wp.float32(0.0)))
     return heights[0] * heights[0] + beyond * beyond < ball[3]
 

@@ -88,7 +88,7 @@ class MovingPoints:
         self.spacing = tree.spacing
         self.radius = float(np.sqrt(((points - self.centre) ** 2).sum(axis=1).mean())) or 1.0
         # Cells that hold several points but few faces.
-        self._order, first = _cells(points, max(0.8 * tree.spacing, 1e-6 * tree.extent))
+        self._order, first = _cells(points, max(1.3 * tree.spacing, 1e-6 * tree.extent))
         count, device = len(points), tree.device
         groups: Any = Groups()
         groups.points = wp.array(points[self._order], dtype=wp.vec3d, device=device)

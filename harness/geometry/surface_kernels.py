@@ -35,7 +35,7 @@ class Surface:
         corners: (3F,) vertices of the faces.
         starts, incident: the faces around vertex v are `incident[starts[v]:starts[v + 1]]`.
         triangles: (F,) a face's three corners as rows.
-        planes: (F,) four rows (normal, offset), float32: the face's plane, and for each side the plane through it that
+        planes: (F,) four columns (normal, offset), float32: the face's plane, and for each side the plane through it that
             stands upright on the face, with its normal pointing outwards.
         across: (3F,) the face on the other side of each of a face's sides; -1 at a border.
     """
@@ -146,14 +146,13 @@ def fill_incident(corners: Integers, next_place: Integers, incident: Integers) -
 @wp.func
 def _opposite(surface: Surface, face: int, a: int, b: int) -> int:
     """Another face with the side from a to b; -1 where there is none."""
-    found = int(-1)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
     for j in range(surface.starts[a], surface.starts[a + 1]):
         other = surface.incident[j]
         if other != face:
-            for k in range(3):
-                if surface.corners[3 * other + k] == b:
-                    found = other
-    return found
+            first = 3 * other
+            if surface.corners[first] == b or surface.corners[first + 1] == b or surface.corners[first + 2] == b:
+                return other
+    return -1
 
 
 @wp.kernel(enable_backward=False)
@@ -177,8 +176,8 @@ def describe_faces(vertices: Vectors, surface: Surface) -> None:
         if k == 2:
             through = b
         for j in range(3):
-            planes[k, j] = wp.float32(rows[k, j])
-        planes[k, 3] = wp.float32(-wp.dot(rows[k], through))
+            planes[j, k] = wp.float32(rows[k, j])
+        planes[3, k] = wp.float32(-wp.dot(rows[k], through))
     surface.planes[i] = planes
     for k in range(3):
         start = surface.corners[3 * i + k]
