@@ -24,6 +24,7 @@ from harness.samples import Prediction, Sample
 log = logging.getLogger(__name__)
 
 LEAST_FOR_PROCESSES = 16  # samples; a process takes seconds to start
+TOGETHER_ON_GPU = 16  # samples
 LARGEST_CHUNK = 8  # samples that a process gets at once
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -42,10 +43,12 @@ def score_samples(
     Raises:
         HarnessError: a truth cannot be read, the disk is full, or a process died.
     """
-    if workers <= 1 or len(samples) < LEAST_FOR_PROCESSES:
-        for sample in samples:
-            score_sample(folder, sample, benchmark)
-            yield [sample]
+    on_gpu = any(protocol.device != "cpu" for protocol in benchmark.protocols)
+    if on_gpu or workers <= 1 or len(samples) < LEAST_FOR_PROCESSES:
+        size = TOGETHER_ON_GPU if on_gpu else 1
+        for i in range(0, len(samples), size):
+            score_together(folder, samples[i : i + size], benchmark)
+            yield list(samples[i : i + size])
         return
     context = multiprocessing.get_context("spawn")
     saved = {name: os.environ.get(name) for name in THREADS}
@@ -76,13 +79,34 @@ def chunks(samples: Sequence[Sample]) -> list[list[Sample]]:
     return [group[i : i + LARGEST_CHUNK] for group in groups for i in range(0, len(group), LARGEST_CHUNK)]
 
 
-def score_sample(folder: RunFolder, sample: Sample, benchmark: Benchmark) -> None:
-    """Scores one prediction, and what stands in for it where a protocol that has such a thing failed."""
-    prediction = folder.prediction(sample.id)
-    truth = benchmark.truth(sample)
-    scores = {p.name: score(p, prediction, truth) for p in benchmark.protocols}
-    failed = [p for p in benchmark.protocols if scores[p.name].failure is not None and p.fallback != "none"]
-    folder.keep_score(sample, scores, {p.name: score(p, p.stand_in(truth), truth) for p in failed})
+def score_together(folder: RunFolder, samples: Sequence[Sample], benchmark: Benchmark) -> None:
+    """Scores some predictions, and what stands in for those where a protocol that has such a thing failed."""
+    predictions = [folder.prediction(sample.id) for sample in samples]
+    truths = [benchmark.truth(sample) for sample in samples]
+    scores: list[dict[str, Score]] = [{} for _ in samples]
+    fallbacks: list[dict[str, Score]] = [{} for _ in samples]
+    for protocol in benchmark.protocols:
+        for mine, found in zip(scores, score_all(protocol, predictions, truths), strict=True):
+            mine[protocol.name] = found
+        failed = [i for i, mine in enumerate(scores) if mine[protocol.name].failure is not None]
+        if failed and protocol.fallback != "none":
+            stand_ins = [protocol.stand_in(truths[i]) for i in failed]
+            found_instead = score_all(protocol, stand_ins, [truths[i] for i in failed])
+            for i, instead in zip(failed, found_instead, strict=True):
+                fallbacks[i][protocol.name] = instead
+    for sample, mine, instead_of_failed in zip(samples, scores, fallbacks, strict=True):
+        folder.keep_score(sample, mine, instead_of_failed)
+
+
+def score_all(protocol: Protocol, predictions: Sequence[Prediction], truths: Sequence[Any]) -> list[Score]:
+    """The scores of several predictions, each as `score` gives it."""
+    worked = [(p, truth) for p, truth in zip(predictions, truths, strict=True) if p.failure is None]
+    try:
+        found = protocol.score_together(worked)
+    except Exception:  # one of them must not keep the others from their scores
+        found = [score(protocol, *case) for case in worked]
+    scores = iter(found)
+    return [Score.failed(p.failure, p.detail) if p.failure is not None else next(scores) for p in predictions]
 
 
 def score(protocol: Protocol, prediction: Prediction, truth: Any) -> Score:
@@ -117,4 +141,4 @@ def _score_chunk(samples: Sequence[Sample]) -> None:
     folder, benchmark, backend = _work
     with using(backend):
         for sample in samples:
-            score_sample(folder, sample, benchmark)
+            score_together(folder, [sample], benchmark)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from harness.geometry.surface_kernels import (
     Doubles,
     Integers,
     Surface,
+    Surfaces,
     Vectors,
     foot_on_face,
     nearest_around,
@@ -25,11 +26,6 @@ from harness.geometry.surface_tree import SurfaceTree
 from harness.geometry.warp_setup import wp
 
 Array = NDArray[Any]
-
-if TYPE_CHECKING:
-    Surfaces = Any
-else:
-    Surfaces = wp.array(dtype=Surface)
 
 
 @wp.kernel(enable_backward=False)

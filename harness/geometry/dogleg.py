@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,20 +56,17 @@ class Descent:
 
 
 def dogleg(
-    evaluate: Callable[[Array], Quadratic],
-    start: Array,
-    radius: float = 0.1,
-    tolerance: float = 1e-4,
-    max_iterations: int = 200,
-) -> Descent:
+    start: Array, radius: float = 0.1, tolerance: float = 1e-4, max_iterations: int = 200
+) -> Generator[Array, Quadratic, Descent]:
     """Minimises a sum of squares as chumpy 0.70 does for NoW.
 
     The trust region is a ball in the parameters as they are, whatever their units. Gauss-Newton steps come from
     conjugate gradients with a relative tolerance of 1e-5, so they are loose. A step is kept if it lowers the energy;
     the run ends when a kept step lowers it by less than `tolerance` of itself, long before it has converged.
 
+    Yields parameters, is sent the energy and its derivatives there, and returns where it ended.
+
     Args:
-        evaluate: gives the energy and its derivatives.
         start: (P,).
         radius: of the trust region at the start.
         tolerance: relative decrease below which the last step was taken.
@@ -78,7 +75,8 @@ def dogleg(
     Raises:
         AlignmentError: the energy is not a number.
     """
-    place, here = np.asarray(start, dtype=np.float64), evaluate(start)
+    place = np.asarray(start, dtype=np.float64)
+    here = yield place
     trace, evaluations, stop = [np.append(here.energy, place)], 1, False
     if not np.isfinite(here.energy):
         raise AlignmentError(f"the sum of squared distances is {here.energy} before the first step")
@@ -89,7 +87,7 @@ def dogleg(
             if step is None or np.linalg.norm(step) <= _SMALLEST_STEP * np.linalg.norm(place):
                 stop = True
                 break
-            there = evaluate(place + step)
+            there = yield place + step
             evaluations += 1
             accepted = there.energy < here.energy
             radius = _next_radius(radius, _gain(here, there, step), float(np.linalg.norm(step)))

@@ -1,4 +1,4 @@
-"""The kernel behind `MovingPoints`: the closest face of each point of many small groups, exactly, in float64."""
+"""What finds the closest faces of `MovingPoints`: for each point of many small groups, exactly, in float64."""
 
 # Kernels are not Python: Warp's own types for them describe calls from outside.
 # mypy: disable-error-code="arg-type,call-overload,index,operator"
@@ -19,20 +19,14 @@ from harness.geometry.surface_kernels import (
 )
 from harness.geometry.warp_setup import wp
 
-_FAR = wp.constant(wp.float64(12.0))  # times the spacing: a box of this size holds hundreds of faces
 LONGEST_LIST = wp.constant(24)  # of faces near a point
 _LIST_MARGIN = wp.constant(wp.float64(0.3))  # lists go this much of a face's area farther than needed at once
 _MOST_STEPS = 6  # over sides, on the way from the last face to the one now below the point
 
 if TYPE_CHECKING:
-    Moments = Any
-    MomentsArray = Any
     Balls = Any
-    Row = Any
 else:
-    Moments = wp.types.matrix(shape=(8, 8), dtype=wp.float64)
-    MomentsArray, Balls = wp.array(dtype=Moments), wp.array(dtype=wp.vec4)
-    Row = wp.types.vector(length=8, dtype=wp.float64)
+    Balls = wp.array(dtype=wp.vec4)
 
 
 @wp.struct
@@ -134,7 +128,7 @@ def _nearest_in_single(p: Vector, surface: Surface, limit: wp.float64, otherwise
 
 
 @wp.func
-def _move_group(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector, start: int) -> None:
+def move_group(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector, start: int) -> None:
     """Moves the points of a group; `start`, or if -1 the face that was closest before, leads to one below each."""
     for i in range(groups.first[group], groups.first[group + 1]):
         p = linear * groups.points[i] + shift
@@ -150,7 +144,8 @@ def _move_group(group: int, surface: Surface, groups: Groups, linear: Matrix, sh
 
 
 @wp.func
-def _largest_distance(group: int, groups: Groups) -> wp.float64:
+def largest_distance(group: int, groups: Groups) -> wp.float64:
+    """Of the points of a group, as far as is known."""
     largest = wp.float64(0.0)
     for i in range(groups.first[group], groups.first[group + 1]):
         largest = wp.max(largest, groups.distances[i])
@@ -158,18 +153,18 @@ def _largest_distance(group: int, groups: Groups) -> wp.float64:
 
 
 @wp.func
-def _place_group(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector, start: int) -> None:
+def place_group(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector, start: int) -> None:
     """As `_move_group` for points that have no face yet; `start` may be far away."""
-    _move_group(group, surface, groups, linear, shift, start)
-    if _largest_distance(group, groups) > wp.float64(3.0) * groups.spacing:
+    move_group(group, surface, groups, linear, shift, start)
+    if largest_distance(group, groups) > wp.float64(3.0) * groups.spacing:
         first = groups.first[group]
         limit = groups.distances[first]
         near = _nearest_in_single(groups.moved[first], surface, limit, groups.faces[first])
-        _move_group(group, surface, groups, linear, shift, near)
+        move_group(group, surface, groups, linear, shift, near)
 
 
 @wp.func
-def _search_each(group: int, surface: Surface, groups: Groups) -> None:
+def search_each(group: int, surface: Surface, groups: Groups) -> None:
     """For points far away: around them would be most of the surface, so the tree is asked for each."""
     for i in range(groups.first[group], groups.first[group + 1]):
         p = groups.moved[i]
@@ -178,7 +173,7 @@ def _search_each(group: int, surface: Surface, groups: Groups) -> None:
 
 
 @wp.func
-def _search_together(group: int, surface: Surface, groups: Groups, largest: wp.float64) -> None:
+def search_together(group: int, surface: Surface, groups: Groups, largest: wp.float64) -> None:
     """Looks at every face in the box around a group, grown by its largest distance: no other can be nearer."""
     begin = groups.first[group]
     end = groups.first[group + 1]
@@ -204,7 +199,7 @@ def _search_together(group: int, surface: Surface, groups: Groups, largest: wp.f
 
 
 @wp.func
-def _search_lists(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector) -> int:
+def search_lists(group: int, surface: Surface, groups: Groups, linear: Matrix, shift: Vector) -> int:
     """Moves the points of a group and looks at the faces listed for each; 0 if others may be nearer to one of them."""
     complete = int(1)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
     for i in range(groups.first[group], groups.first[group + 1]):
@@ -257,57 +252,3 @@ def list_faces(surface: Surface, groups: Groups) -> None:
                         groups.lengths[i] = length + 1
                     else:
                         groups.reaches[i] = wp.float64(-1.0)
-
-
-@wp.kernel(enable_backward=False)
-def evaluate(
-    surface: Surface,
-    groups: Groups,
-    linear: Matrix,
-    shift: Vector,
-    known: int,
-    groups_per_thread: int,
-    moments: MomentsArray,
-) -> None:
-    """Moves all points, finds their closest faces, and adds up what a least-squares step needs.
-
-    Args:
-        surface: what to search.
-        groups: the points; all but `points` and `first` is written.
-        linear: takes a point to the surface's frame, without
-        shift: to the place about its centre.
-        known: 0 for the first call, when no point has a face yet; 2 where there are lists.
-        groups_per_thread: how many groups a thread looks at, one after the other.
-        moments: (threads,) sums over the points of row^T row with row = (n . q, q x n, n, d), where q is the closest
-            point in the mesh's own frame, d the distance and n the unit vector from q to the point, or 0 where d is 0.
-    """
-    thread = wp.tid()
-    total = Moments()
-    before = int(0)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
-    last_group = wp.min((thread + 1) * groups_per_thread, groups.first.shape[0] - 1)
-    for group in range(thread * groups_per_thread, last_group):
-        found = int(0)  # noqa: UP018, RUF046
-        if known == 0:
-            _place_group(group, surface, groups, linear, shift, before)
-            before = groups.faces[groups.first[group]]
-        if known == 1:
-            _move_group(group, surface, groups, linear, shift, -1)
-        if known == 2:
-            found = _search_lists(group, surface, groups, linear, shift)
-        if found == 0:
-            far = _FAR * groups.spacing
-            if _largest_distance(group, groups) > far:
-                _search_each(group, surface, groups)
-            largest = _largest_distance(group, groups)
-            if largest <= far:
-                _search_together(group, surface, groups, largest)
-        for i in range(groups.first[group], groups.first[group + 1]):
-            distance = groups.distances[i]
-            normal = wp.vec3d()
-            if distance > wp.float64(0.0):
-                normal = (groups.moved[i] - groups.feet[i]) / distance
-            arm = groups.feet[i] + surface.centre
-            turn = wp.cross(arm, normal)
-            row = Row(wp.dot(normal, arm), turn[0], turn[1], turn[2], normal[0], normal[1], normal[2], distance)
-            total += wp.outer(row, row)
-    moments[thread] = total

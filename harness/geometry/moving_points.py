@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,50 +9,14 @@ from numpy.typing import NDArray
 
 from harness.errors import ContractError
 from harness.geometry.morton import morton_keys
-from harness.geometry.moving_kernels import LONGEST_LIST, Groups, Moments, evaluate, list_faces
+from harness.geometry.moving_kernels import LONGEST_LIST, Groups, list_faces
+from harness.geometry.moving_sums import Launch, Pose, Sums
 from harness.geometry.surface_tree import SurfaceTree
 from harness.geometry.warp_setup import wp
 
 Array = NDArray[Any]
 
-_GROUPS_PER_THREAD = {"cpu": 32, "cuda": 1}
-
-
-@dataclass(frozen=True, eq=False)
-class Pose:
-    """A surface's vertex v stands at scale * rotation @ v + translation.
-
-    Attributes:
-        scale: not zero.
-        rotation: (3, 3).
-        translation: (3,).
-    """
-
-    scale: float
-    rotation: Array
-    translation: Array
-
-    def apply(self, vertices: Array) -> Array:
-        """(V, 3) of the surface -> (V, 3) float64 where they stand."""
-        return np.asarray(vertices, dtype=np.float64) @ (self.scale * self.rotation).T + self.translation
-
-
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """What a least-squares step needs of all distances d_i at one pose.
-
-    Small motions are (relative scale, rotation vector, shift) in that order, applied in the surface's own frame before
-    the pose: d_i changes by jacobian_i . motion, where all distances count in the surface's unit (scale 1).
-
-    Attributes:
-        energy: sum of d_i^2.
-        gradient: (7,) sum of d_i * jacobian_i.
-        normal_matrix: (7, 7) sum of jacobian_i^T jacobian_i.
-    """
-
-    energy: float
-    gradient: Array
-    normal_matrix: Array
+__all__ = ["MovingPoints", "Pose", "Sums"]
 
 
 class MovingPoints:
@@ -72,6 +35,7 @@ class MovingPoints:
         centre: (3,) mean of the points.
         radius: their root mean square distance from it; 1 where they are all in one place.
         spacing: the side of a square as large as the surface's mean face, in its unit.
+        tree, groups, known: of the surface; points and what is known of them, as kernels take it; and how much that is.
 
     Raises:
         ContractError: wrong shape, no points, or NaN.
@@ -83,7 +47,7 @@ class MovingPoints:
             raise ContractError(f"points: shape {points.shape}, expected (N, 3), at least one")
         if not np.isfinite(points).all():
             raise ContractError(f"points: {int((~np.isfinite(points)).sum())} values are NaN or infinite")
-        self._tree, self._known = tree, 0
+        self.tree, self.known = tree, 0
         self.centre = points.mean(axis=0)
         self.spacing = tree.spacing
         self.radius = float(np.sqrt(((points - self.centre) ** 2).sum(axis=1).mean())) or 1.0
@@ -98,37 +62,26 @@ class MovingPoints:
         groups.faces = wp.zeros(count, dtype=wp.int32, device=device)
         groups.distances = wp.empty(count, dtype=wp.float64, device=device)
         groups.spacing = tree.spacing
-        self._groups = groups
-        self._per_thread = _GROUPS_PER_THREAD["cuda" if wp.get_device(device).is_cuda else "cpu"]
-        self._threads = -(-(len(first) - 1) // self._per_thread)
-        self._moments: Any = wp.empty(self._threads, dtype=Moments, device=device)
-
-    def sums(self, pose: Pose) -> Sums:
-        """Puts the surface into a pose and measures."""
-        linear = pose.rotation.T / pose.scale
-        shift = -linear @ pose.translation - self._tree.centre
-        where = [wp.mat33d(*linear.ravel().tolist()), wp.vec3d(*shift.tolist())]
-        inputs = [self._tree.surface, self._groups, *where, self._known, self._per_thread]
-        wp.launch(evaluate, dim=self._threads, inputs=inputs, outputs=[self._moments], device=self._tree.device)
-        self._known = max(self._known, 1)
-        total = self._moments.numpy().sum(axis=0)
-        return Sums(float(total[7, 7]), -total[7, :7], total[:7, :7])
-
-    def list_faces(self) -> None:
-        """Notes the faces near each point at the pose last measured: later poses near it are then measured faster."""
-        groups, count, device = self._groups, len(self._order), self._tree.device
         groups.lists = wp.empty(count * LONGEST_LIST, dtype=wp.int32, device=device)
         groups.lengths = wp.empty(count, dtype=wp.int32, device=device)
         groups.listed_at = wp.empty(count, dtype=wp.vec3d, device=device)
         groups.reaches = wp.empty(count, dtype=wp.float64, device=device)
-        sets = len(groups.first) - 1
-        wp.launch(list_faces, dim=sets, inputs=[self._tree.surface, groups], device=device)
-        self._known = 2
+        self.groups = groups
+
+    def sums(self, pose: Pose) -> Sums:
+        """Puts the surface into a pose and measures."""
+        return Launch([self]).sums([pose])[0]
+
+    def list_faces(self) -> None:
+        """Notes the faces near each point at the pose last measured: later poses near it are then measured faster."""
+        sets = len(self.groups.first) - 1
+        wp.launch(list_faces, dim=sets, inputs=[self.tree.surface, self.groups], device=self.tree.device)
+        self.known = 2
 
     def distances(self) -> Array:
         """(N,) float64 distances at the pose last measured, in the surface's unit (scale 1), in the points' order."""
         distances = np.empty(len(self._order))
-        distances[self._order] = self._groups.distances.numpy()
+        distances[self._order] = self.groups.distances.numpy()
         return distances
 
 

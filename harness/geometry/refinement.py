@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from harness.geometry.alignment import Similarity
 from harness.geometry.closest import Closest, ClosestPoints
 from harness.geometry.moving_points import MovingPoints, Pose, Sums
+from harness.geometry.together import Fit
 
 Array = NDArray[Any]
 
@@ -155,7 +156,7 @@ def _dyads(vectors: Array) -> Array:
     return units[:, :, None] * units[:, None, :]
 
 
-def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: int, tolerance: float) -> ScaledFit:
+def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: int, tolerance: float) -> Fit[ScaledFit]:
     """Moves and scales a surface until the sum of squared distances of the points to it stops falling.
 
     Levenberg-Marquardt steps about the middle of the points. Distances count in the points' unit, so that nothing is
@@ -167,7 +168,8 @@ def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: i
         max_iterations: steps to try at most.
         tolerance: converged when a step moves the surface near the points no farther than this, in the points' unit.
     """
-    pose, sums, damping, step = initial, points.sums(initial), 0.0, np.inf
+    pose, damping, step = initial, 0.0, np.inf
+    sums = yield points, initial
     energy, iterations, listed, measured = pose.scale**2 * sums.energy, 0, False, pose
     while iterations < max_iterations and step > tolerance and damping < _MAX_DAMPING:
         iterations += 1
@@ -176,7 +178,7 @@ def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: i
             points.list_faces()
             listed = True
         measured = candidate
-        new_sums = points.sums(candidate)
+        new_sums = yield points, candidate
         new_energy = candidate.scale**2 * new_sums.energy
         if new_energy <= energy:
             pose, sums, energy = candidate, new_sums, new_energy
@@ -184,7 +186,7 @@ def fit_surface_to_points(points: MovingPoints, initial: Pose, max_iterations: i
         else:
             damping = max(1e-2, damping * 10)
     if measured is not pose:  # the last step tried was not kept
-        points.sums(pose)
+        yield points, pose
     return ScaledFit(pose, iterations, energy, step, step <= tolerance)
 
 

@@ -35,8 +35,8 @@ class Surface:
         corners: (3F,) vertices of the faces.
         starts, incident: the faces around vertex v are `incident[starts[v]:starts[v + 1]]`.
         triangles: (F,) a face's three corners as rows.
-        planes: (F,) four columns (normal, offset), float32: the face's plane, and for each side the plane through it that
-            stands upright on the face, with its normal pointing outwards.
+        planes: (F,) four columns (normal, offset), float32: the face's plane, and for each side the plane through it
+            that stands upright on the face, with its normal pointing outwards.
         across: (3F,) the face on the other side of each of a face's sides; -1 at a border.
     """
 
@@ -49,6 +49,12 @@ class Surface:
     triangles: Triangles
     planes: PlaneSets
     across: Integers
+
+
+if TYPE_CHECKING:
+    Surfaces = Any
+else:
+    Surfaces = wp.array(dtype=Surface)
 
 
 @wp.func

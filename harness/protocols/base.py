@@ -108,6 +108,13 @@ class Protocol(ABC):
     def score(self, prediction: Prediction, truth: Any) -> Score:
         """Scores one prediction, already in millimetres, against one ground truth."""
 
+    def score_together(self, cases: Sequence[tuple[Prediction, Any]]) -> list[Score]:
+        """Scores several predictions, each against its ground truth, in order.
+
+        The numbers are those of `score`. Protocols that gain by it, on a GPU, fit all of them side by side.
+        """
+        return [self.score(prediction, truth) for prediction, truth in cases]
+
     def values(self) -> dict[str, Any]:
         """The fields that make the protocol what it is, by name."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from harness.errors import AlignmentError, ContractError
+from harness.geometry.together import Fit
 from harness.protocols.scores import Score
 from harness.samples import Prediction
 
@@ -34,12 +35,32 @@ def fails_without_number(
             return failure
         try:
             return score(self, prediction, truth)
-        except AlignmentError as error:
-            return Score.failed("no_alignment", str(error))
-        except ContractError as error:
-            return Score.failed("bad_mesh", str(error))
+        except (AlignmentError, ContractError) as error:
+            return _failed(error)
 
     return checked
+
+
+def fit_fails_without_number(
+    fit: Callable[[This, Prediction, Truth], Fit[Score]],
+) -> Callable[[This, Prediction, Truth], Fit[Score]]:
+    """The same for a score that is found by a fit beside others."""
+
+    @wraps(fit)
+    def checked(self: This, prediction: Prediction, truth: Truth) -> Fit[Score]:
+        failure = unusable(prediction)
+        if failure is not None:
+            return failure
+        try:
+            return (yield from fit(self, prediction, truth))
+        except (AlignmentError, ContractError) as error:
+            return _failed(error)
+
+    return checked
+
+
+def _failed(error: AlignmentError | ContractError) -> Score:
+    return Score.failed("no_alignment" if isinstance(error, AlignmentError) else "bad_mesh", str(error))
 
 
 def check_plausible(prediction: Prediction) -> str | None:

@@ -13,14 +13,14 @@ from scipy.spatial import cKDTree
 from harness.errors import AlignmentError, ContractError
 from harness.geometry.alignment import Similarity, fit_similarity
 from harness.geometry.closest import ClosestPoints
-from harness.geometry.dogleg import dogleg
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints
 from harness.geometry.surface_tree import SurfaceTree
+from harness.geometry.together import alone
 from harness.protocols.base import Protocol
 from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.face_region import predicted_face, scan_surface
-from harness.protocols.now_fit import pose_of, quadratic
+from harness.protocols.now_fit import pose_of, refine
 from harness.protocols.now_truth import NOW_LANDMARKS, NowTruth, predicted_landmarks
 from harness.protocols.scores import SampleScore, Score, by_condition
 from harness.samples import Prediction
@@ -198,8 +198,7 @@ class FaceVerseChamfer(Protocol):
 def refined(mesh: Mesh, truth: NowTruth, device: str) -> Similarity:
     """Where NoW's official refinement moves a prediction that stands at the scan by its landmarks."""
     points = MovingPoints(truth.scan.vertices[truth.crop()], SurfaceTree(mesh, device))
-    descent = dogleg(lambda parameters: quadratic(points, parameters), np.array([1.0, 0, 0, 0, 0, 0, 0]))
-    pose = pose_of(descent.parameters)
+    pose = pose_of(alone(refine(points, np.array([1.0, 0, 0, 0, 0, 0, 0]))).parameters)
     return Similarity(pose.scale, pose.rotation, pose.translation)
 
 

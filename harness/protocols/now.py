@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ContractError
-from harness.geometry.dogleg import Descent, dogleg
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
+from harness.geometry.together import Fit, alone, together
 from harness.protocols.base import Protocol
-from harness.protocols.checks import check_plausible, fails_without_number
+from harness.protocols.checks import check_plausible, fit_fails_without_number
 from harness.protocols.now_files import write_official_files
-from harness.protocols.now_fit import fit_landmarks, pose_of, quadratic
+from harness.protocols.now_fit import fit_landmarks, pose_of, refine
 from harness.protocols.now_truth import NOW_LANDMARKS, NowTruth, predicted_landmarks, truth_warnings
 from harness.protocols.pooled import summarise_points
 from harness.protocols.scores import SampleScore, Score
@@ -90,16 +90,23 @@ class Now(Protocol):
         """Statistics of the distances."""
         return ("median", "mean", "std")
 
-    @fails_without_number
     def score(self, prediction: Prediction, truth: NowTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
+        return alone(self._fit(prediction, truth))
+
+    def score_together(self, cases: Sequence[tuple[Prediction, NowTruth]]) -> list[Score]:
+        """See `Protocol.score_together`."""
+        return together([self._fit(prediction, truth) for prediction, truth in cases])
+
+    @fit_fails_without_number
+    def _fit(self, prediction: Prediction, truth: NowTruth) -> Fit[Score]:
         neutral = prediction.neutral()
         landmarks = predicted_landmarks(neutral)
         if isinstance(landmarks, str):
             return Score.failed("no_landmarks", landmarks)
-        return self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL])
+        return (yield from self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL]))
 
-    def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Score:
+    def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Fit[Score]:
         assert prediction.vertices is not None and prediction.faces is not None
         metrical = self.scale == "none"
         ids = truth.crop()
@@ -107,7 +114,8 @@ class Now(Protocol):
         vertices = fit.place(prediction.vertices, prediction.source_unit, metrical)
         tree = SurfaceTree(Mesh(vertices, prediction.faces), self.device, FLAT_IN_DOUBLE)
         points = MovingPoints(truth.scan.vertices[ids], tree)
-        descent = self._refine(points, metrical)
+        start = np.zeros(6) if metrical else np.array([1.0, 0, 0, 0, 0, 0, 0])
+        descent = yield from refine(points, start, self.radius, self.tolerance, self.max_iterations)
         pose = pose_of(descent.parameters)
         distances = np.abs(pose.scale) * points.distances()
         values = {"median": np.median(distances), "mean": distances.mean(), "std": distances.std()}
@@ -129,20 +137,6 @@ class Now(Protocol):
             pose.apply(vertices).astype(np.float32),
             warnings=tuple(warnings),
         )
-
-    def _refine(self, points: MovingPoints, metrical: bool) -> Descent:
-        start = np.zeros(6) if metrical else np.array([1.0, 0, 0, 0, 0, 0, 0])
-        measured = start
-
-        def evaluate(parameters: Array) -> Any:
-            nonlocal measured
-            measured = parameters
-            return quadratic(points, parameters)
-
-        descent = dogleg(evaluate, start, self.radius, self.tolerance, self.max_iterations)
-        if not np.array_equal(measured, descent.parameters):  # the last step tried was not kept
-            points.sums(pose_of(descent.parameters))
-        return descent
 
     def _size_warnings(self, prediction: Prediction) -> list[str]:
         problem = check_plausible(prediction)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from harness.geometry.dogleg import Quadratic
+from harness.geometry.dogleg import Descent, Quadratic, dogleg
 from harness.geometry.moving_points import MovingPoints, Pose
+from harness.geometry.together import Fit
 from harness.protocols.now_truth import check_spread
 from harness.samples import MILLIMETRES_PER
 
@@ -124,7 +125,28 @@ def pose_of(parameters: Array) -> Pose:
     return Pose(scale, Rotation.from_rotvec(parameters[-6:-3]).as_matrix(), parameters[-3:])
 
 
-def quadratic(points: MovingPoints, parameters: Array) -> Quadratic:
+def refine(
+    points: MovingPoints, start: Array, radius: float = 0.1, tolerance: float = 1e-4, max_iterations: int = 200
+) -> Fit[Descent]:
+    """The official refinement of (scale, rotation vector, translation), or of the latter two; see `dogleg`.
+
+    The points are left as measured at the pose found.
+    """
+    descent = dogleg(start, radius, tolerance, max_iterations)
+    measured = next(descent)
+    while True:
+        here = yield from quadratic(points, measured)
+        try:
+            measured = descent.send(here)
+        except StopIteration as stop:
+            found: Descent = stop.value
+            break
+    if not np.array_equal(measured, found.parameters):  # the last step tried was not kept
+        yield points, pose_of(found.parameters)
+    return found
+
+
+def quadratic(points: MovingPoints, parameters: Array) -> Fit[Quadratic]:
     """The refinement's energy: squared distances of the points to the surface, in the scan's millimetres.
 
     The official program's second term, 100 (|s| - s), is zero for every positive scale. A negative one, where it would
@@ -134,7 +156,7 @@ def quadratic(points: MovingPoints, parameters: Array) -> Quadratic:
     if not pose.scale > 0:
         nothing = np.zeros(len(parameters))
         return Quadratic(float("inf"), nothing, np.diag(nothing))
-    sums = points.sums(pose)
+    sums = yield points, pose
     # By scale, by rotation vector and by translation, from motions in the surface's own frame.
     change = np.zeros((7, 7))
     change[0, 0] = 1.0

@@ -15,8 +15,9 @@ from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints, Pose
 from harness.geometry.refinement import fit_surface_to_points
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
+from harness.geometry.together import Fit, alone, together
 from harness.protocols.base import Protocol
-from harness.protocols.checks import check_plausible, fails_without_number
+from harness.protocols.checks import check_plausible, fit_fails_without_number
 from harness.protocols.now import COMPUTES, NO_NEUTRAL
 from harness.protocols.now_truth import NowTruth, check_spread, predicted_landmarks, truth_warnings
 from harness.protocols.pooled import in_all
@@ -68,23 +69,30 @@ class NowStrict(Protocol):
         """As the base class, and over the images of all challenges together."""
         return super().summarise([*rows, *(in_all(row) for row in rows if row.condition)])
 
-    @fails_without_number
     def score(self, prediction: Prediction, truth: NowTruth) -> Score:
         """Scores a prediction in millimetres; see the class."""
+        return alone(self._fit(prediction, truth))
+
+    def score_together(self, cases: Sequence[tuple[Prediction, NowTruth]]) -> list[Score]:
+        """See `Protocol.score_together`."""
+        return together([self._fit(prediction, truth) for prediction, truth in cases])
+
+    @fit_fails_without_number
+    def _fit(self, prediction: Prediction, truth: NowTruth) -> Fit[Score]:
         neutral = prediction.neutral()
         landmarks = predicted_landmarks(neutral)
         if isinstance(landmarks, str):
             return Score.failed("no_landmarks", landmarks)
-        return self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL])
+        return (yield from self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL]))
 
-    def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Score:
+    def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Fit[Score]:
         assert prediction.vertices is not None and prediction.faces is not None
         ids = truth.crop()
         start, residual, more = _landmark_fit(truth.landmarks.astype(np.float64), landmarks)
         tree = SurfaceTree(Mesh(prediction.vertices, prediction.faces), self.device, FLAT_IN_DOUBLE)
         points = MovingPoints(truth.scan.vertices[ids], tree)
         initial = Pose(start.scale, start.rotation, start.translation)
-        fit = fit_surface_to_points(points, initial, self.max_iterations, self.tolerance)
+        fit = yield from fit_surface_to_points(points, initial, self.max_iterations, self.tolerance)
         if not fit.converged:
             moved = f"still moved by {fit.last_step:.2g} mm after {fit.iterations} iterations"
             raise AlignmentError(f"the fit of the predicted surface to the scan {moved}")

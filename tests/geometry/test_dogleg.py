@@ -10,7 +10,8 @@ from scipy.optimize import least_squares
 from scipy.sparse.linalg import cg
 
 from harness.errors import AlignmentError
-from harness.geometry.dogleg import Quadratic, _conjugate_gradients, dogleg
+from harness.geometry.dogleg import Quadratic, _conjugate_gradients
+from tests.driving import dogleg
 
 
 def of_residuals(residuals, jacobian):

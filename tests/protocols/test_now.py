@@ -13,25 +13,27 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from harness.errors import ContractError
-from harness.geometry.dogleg import Quadratic, dogleg
+from harness.geometry.dogleg import Quadratic
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints
 from harness.geometry.surface_tree import SurfaceTree
+from harness.geometry.together import alone
 from harness.protocols.now import NOW_LANDMARKS, Now, NowMetrical, NowTruth
 from harness.protocols.now_fit import fit_landmarks, quadratic
 from harness.protocols.now_truth import crop_ball, predicted_landmarks
 from harness.samples import MILLIMETRES_PER, Prediction
+from tests.driving import dogleg
 from tests.protocols import now_heads
 
 
 def test_derivatives_are_those_of_the_energy():
     moving = MovingPoints(now_heads.truth().scan.vertices[::7], SurfaceTree(mesh_of(now_heads.prediction())))
     here = np.array([1.1, 0.2, -0.4, 0.3, 2.0, -1.0, 3.0])
-    descent = quadratic(moving, here).descent
+    descent = alone(quadratic(moving, here)).descent
     for k in range(7):
         step = np.zeros(7)
         step[k] = 1e-5
-        slope = (quadratic(moving, here + step).energy - quadratic(moving, here - step).energy) / 2e-5
+        slope = (alone(quadratic(moving, here + step)).energy - alone(quadratic(moving, here - step)).energy) / 2e-5
         assert descent[k] == pytest.approx(-slope / 2, rel=1e-4)
 
 
@@ -223,8 +225,8 @@ def test_rotation_derivative_at_large_angles():
     moving = MovingPoints(now_heads.truth().scan.vertices[::31], SurfaceTree(mesh_of(now_heads.prediction())))
     here = np.concatenate([vector, [1.0, 2.0, 3.0]])
     step = np.array([0, 1e-5, 0, 0, 0, 0])
-    slope = (quadratic(moving, here + step).energy - quadratic(moving, here - step).energy) / 2e-5
-    assert quadratic(moving, here).descent[1] == pytest.approx(-slope / 2, rel=1e-4)
+    slope = (alone(quadratic(moving, here + step)).energy - alone(quadratic(moving, here - step)).energy) / 2e-5
+    assert alone(quadratic(moving, here)).descent[1] == pytest.approx(-slope / 2, rel=1e-4)
 
 
 def test_landmark_names_are_the_official_order():
