@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     Row = Any
     Matrices = Any
     GroupSets = Any
+    Cube = Any
 else:
     Moments, Row = wp.types.matrix(shape=(8, 8), dtype=wp.float64), wp.types.vector(length=8, dtype=wp.float64)
     MomentsArray, Matrices, GroupSets = (wp.array(dtype=each) for each in (Moments, wp.mat33d, Groups))
+    Cube = wp.array3d(dtype=wp.float64)
 
 Array = NDArray[Any]
 
@@ -147,13 +149,13 @@ def evaluate(
 
 
 @wp.kernel(enable_backward=False)
-def add_up(moments: MomentsArray, firsts: Integers, sums: MomentsArray) -> None:
+def add_up(moments: Cube, firsts: Integers, sums: Cube) -> None:
     """Sums of consecutive moments, `firsts[i]` to `firsts[i + 1]`, always in the same order; a thread per number."""
     i, row, column = wp.tid()
     total = wp.float64(0.0)
     for k in range(firsts[i], firsts[i + 1]):
-        total += moments[k][row, column]
-    sums[i][row, column] = total
+        total += moments[k, row, column]
+    sums[i, row, column] = total
 
 
 class Launch:
@@ -169,7 +171,7 @@ class Launch:
         self._per_thread = _GROUPS_PER_THREAD[kind]
         threads = np.array([-(-(len(each.groups.first) - 1) // self._per_thread) for each in sets])
         firsts = np.concatenate([[0], np.cumsum(threads)])
-        self._moments: Any = wp.empty(int(firsts[-1]), dtype=Moments, device=device)
+        self._moments = _cube(int(firsts[-1]), device)
         self._layout: list[Any] = [
             wp.array(np.repeat(np.arange(len(sets)), threads), dtype=wp.int32, device=device),
             wp.array(firsts[:-1], dtype=wp.int32, device=device),
@@ -190,7 +192,9 @@ class Launch:
             wp.array([each.known for each in self.sets], dtype=wp.int32, device=device),
         ]
         inputs = [self._surfaces, self._groups, *where, *self._layout, self._per_thread]
-        wp.launch(evaluate, dim=len(self._moments), inputs=inputs, outputs=[self._moments], device=device)
+        count = len(self._moments)
+        moments: Any = wp.array(ptr=self._moments.ptr, dtype=Moments, shape=count, device=device)  # the same memory
+        wp.launch(evaluate, dim=count, inputs=inputs, outputs=[moments], device=device)
         for each in self.sets:
             each.known = max(each.known, 1)
         sums = self._moments
@@ -208,5 +212,10 @@ def _folds(counts: Array, device: str) -> list[tuple[Any, Any]]:
         firsts = [np.arange(first, last, _FOLDED) for first, last in pairwise(starts)]
         counts = np.array([len(each) for each in firsts])
         ends: Any = wp.array(np.concatenate([*firsts, starts[-1:]]), dtype=wp.int32, device=device)
-        folds.append((ends, wp.empty(int(counts.sum()), dtype=Moments, device=device)))
+        folds.append((ends, _cube(int(counts.sum()), device)))
     return folds
+
+
+def _cube(count: int, device: str) -> Any:
+    """Room for so many moments."""
+    return wp.empty((count, 8, 8), dtype=wp.float64, device=device)
