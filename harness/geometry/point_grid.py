@@ -90,7 +90,7 @@ def _outside(q: wp.float64, cell: int, cells: Cells) -> wp.float64:
 
 @wp.func
 def nearest_within(p: Vector, limit: wp.float64, cells: Cells) -> Nearest:
-    """The LISTED points nearest to p, of those whose squared distance is below `limit`; what is missing has that square.
+    """The LISTED points nearest to p, of those whose squared distance is below `limit`; missing ones have that square.
 
     Goes through the rows of cells that a ball about p touches; the ball shrinks to the last of the nearest so far.
     """
