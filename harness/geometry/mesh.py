@@ -157,7 +157,7 @@ def _plain_obj(data: bytes) -> tuple[Array, Array] | None:
     between = data[max(end - 1, 0) : first_face - 1]
     if between.count(b"\n") != sum(between.count(word) for word in (b"\nvt ", b"\nvn ", b"\nusemtl ")):
         return None
-    vertices = _table(data[begin:end], b"v", 3, "float64")
+    vertices = _table(data, b"v", 3, "float64", begin, end)
     corners = None if vertices is None else _face_table(data[first_face:])
     if vertices is None or corners is None or not np.isfinite(vertices).all() or corners.shape[1] < 3:
         return None
@@ -166,28 +166,35 @@ def _plain_obj(data: bytes) -> tuple[Array, Array] | None:
     return vertices, _fan(corners.ravel() - 1, np.full(len(corners), corners.shape[1]))
 
 
-def _table(text: bytes, keyword: bytes, columns: int | None, kind: str) -> Array | None:
+def _table(
+    text: bytes, keyword: bytes, columns: int | None, kind: str, begin: int = 0, end: int | None = None
+) -> Array | None:
     """(N, columns) of the numbers after the keyword in lines that all have equally many; None for other text.
 
     Args:
-        text: lines of words with single blanks between.
+        text: lines of words with single blanks between, from `begin` to `end`.
         keyword: each line's first word.
         columns: how many numbers to read of each line; None for all.
         kind: "float64" (each read exactly) or "int64".
+        begin: of the first line.
+        end: behind the last line; None for that of the text.
     """
     import pyarrow as pa
     from pyarrow import csv  # a tenth of a second, which only a mesh file should cost
 
-    width = text[: text.find(b"\n") if b"\n" in text else len(text)].count(b" ")
+    end = len(text) if end is None else end
+    line_end = text.find(b"\n", begin, end)
+    width = text.count(b" ", begin, line_end if line_end >= 0 else end)
     names = [str(i) for i in range(width + 1)]
     wanted = names[1 : 1 + (width if columns is None else columns)]
-    if not wanted or (columns is not None and width < columns) or b"\t" in text:  # Arrow takes "1\t" for 1
+    # Arrow takes "1\t" for 1.
+    if not wanted or (columns is not None and width < columns) or text.find(b"\t", begin, end) >= 0:
         return None
     # The keyword is read as a truth value that has one word for "true" and none for "false".
     types = {names[0]: "bool_"} | dict.fromkeys(wanted, kind)
     try:
         table = csv.read_csv(
-            pa.py_buffer(text),
+            pa.py_buffer(memoryview(text)[begin:end]),
             csv.ReadOptions(use_threads=False, column_names=names),
             csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False),
             csv.ConvertOptions(

@@ -47,7 +47,7 @@ class NearestPairs:
         which = np.flatnonzero(nearest != self._nearest)
         points, new = self._points[which], self._targets.points[nearest[which]]
         change = new
-        if (self._nearest[:1] >= 0).all():
+        if self._nearest[0] >= 0:
             old = self._targets.points[self._nearest[which]]
             change = new - old
             self._square -= old.T @ old

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from harness.errors import ContractError
 from harness.geometry.surface_kernels import Integers, Vector, Vectors
 from harness.geometry.warp_setup import wp
 
@@ -106,6 +107,8 @@ def nearest_within(p: Vector, limit: wp.float64, cells: Cells) -> Nearest:
     x_last = _cell(q[0] + reach, cells.size, cells.counts[0])
     y_first = _cell(q[1] - reach, cells.size, cells.counts[1])
     y_last = _cell(q[1] + reach, cells.size, cells.counts[1])
+    z_first = _cell(q[2] - reach, cells.size, cells.counts[2])
+    z_last = _cell(q[2] + reach, cells.size, cells.counts[2])
     # The row through p first: the sooner near points are found, the fewer others are taken for a while.
     for a in range(x_last - x_first + 1):
         x = x_home + a
@@ -119,10 +122,9 @@ def nearest_within(p: Vector, limit: wp.float64, cells: Cells) -> Nearest:
             dy = _outside(q[1], y, cells)
             left = squares[LISTED - 1] - dx * dx - dy * dy
             if left > ZERO:
-                dz = wp.sqrt(left) + cells.slack
                 row = (x * cells.counts[1] + y) * cells.counts[2]
-                first = cells.starts[row + _cell(q[2] - dz, cells.size, cells.counts[2])]
-                last = cells.starts[row + _cell(q[2] + dz, cells.size, cells.counts[2]) + 1]
+                first = cells.starts[row + z_first]
+                last = cells.starts[row + z_last + 1]
                 for k in range(first, last):
                     d = square_to(cells, k, p)
                     if d < squares[LISTED - 1]:
@@ -146,8 +148,11 @@ class PointGrid:
     Args:
         points: (N, 3), finite, N > 0.
 
+    Raises:
+        ContractError: NaN or infinite values.
+
     Attributes:
-        centre: (3,) the middle of the points' box.
+        centre: (3,) the mean of the points.
         numbers: (N,) which of the given points stands where in the grid's order.
         points: (N, 3) in that order, about the centre.
         cells: the same for kernels, on the CPU.
@@ -157,7 +162,9 @@ class PointGrid:
 
     def __init__(self, points: Array) -> None:
         low, extent = bounds(points)
-        self.centre = low + extent / 2
+        if not np.isfinite(extent).all():
+            raise ContractError("points: some are NaN or infinite, or too far apart")
+        self.centre = np.full(len(points), 1 / len(points)) @ points  # near most of them, whatever strays
         size, counts = _cell_size(extent, len(points))
         x, y, z = (
             np.floor((column - start) / size).astype(np.int64) for column, start in zip(points.T, low, strict=True)

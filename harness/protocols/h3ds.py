@@ -155,13 +155,7 @@ class H3ds(Protocol):
             ids = truth.vertex_ids(region)
             source = truth.regions["face"] if region == "head" else ids
             fit = icp(truth.scan.vertices[source], target, self.icp_iterations, self.icp_tolerance)
-            distances = np.empty(len(truth.scan.vertices))
-            distances[source] = fit.distances()
-            rest = np.ones(len(distances), dtype=bool)
-            rest[source] = False
-            if region == "head" and rest.any():
-                distances[rest] = nearest_vertex_distances(truth.scan.vertices[rest], target, fit.transform)
-            distances = distances[ids]
+            distances = _distances(truth.scan.vertices, ids, source, target, fit)
             values[region] = float(distances.mean())
             per_point[region] = (ids.astype(np.int32), distances.astype(np.float32))
             whole = fit.transform.inverse().compose(coarse)
@@ -221,6 +215,16 @@ def nearest_vertex_distances(points: Array, target: PointGrid, transform: Simila
     pairs = NearestPairs(points, target)
     pairs.move(transform)
     return pairs.distances() / transform.scale
+
+
+def _distances(scan: Array, ids: Array, source: Array, target: PointGrid, fit: IcpFit) -> Array:
+    """(N,) float64 as of `nearest_vertex_distances` for the scan's vertices `ids`, of which ICP has paired `source`."""
+    distances = np.full(len(scan), np.nan)
+    distances[source] = fit.distances()
+    rest = ids[np.isnan(distances[ids])]
+    if len(rest):
+        distances[rest] = nearest_vertex_distances(scan[rest], target, fit.transform)
+    return distances[ids]
 
 
 def _size_warning(prediction: Prediction) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
+from harness.errors import ContractError
 from harness.geometry.point_grid import LISTED, Cells, Nearest, PointGrid, nearest_within
 from harness.geometry.surface_kernels import Doubles, Vectors
 from harness.geometry.warp_setup import wp
@@ -73,3 +75,11 @@ def test_leaves_crowds_to_the_tree():
     assert PointGrid(surface).farthest > 0
     assert PointGrid(np.vstack([surface, [[1e4, 0, 0]]])).farthest < 0
     assert PointGrid(surface[: LISTED - 1]).farthest < 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_refuses_what_is_nowhere(bad):
+    points = np.zeros((20, 3))
+    points[7, 1] = bad
+    with pytest.raises(ContractError, match="NaN or infinite"):
+        PointGrid(points)

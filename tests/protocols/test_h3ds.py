@@ -108,15 +108,18 @@ def test_equals_a_plain_copy_of_the_recipe(seed):
 
 
 @pytest.mark.parametrize("region", ["face", "head"])
-def test_each_vertex_equals_the_plain_copy(region):
-    """On a denser scan than prediction, and a sparser one."""
-    for scan, predicted in ((5, 3), (3, 5)):
-        truth, prediction = heads.truth(scan), heads.prediction(subdivisions=predicted)
-        score = H3ds(regions=(region,)).score(prediction, truth)
-        expected, iterations = plain_scores(prediction, truth.scan.vertices, truth)[region]
-        assert score.diagnostics[f"{region}_icp_iterations"] == iterations
-        assert score.values[region] == pytest.approx(expected.mean(), rel=0, abs=1e-10)
-        assert score.per_point[region][1] == pytest.approx(expected, rel=1e-7, abs=1e-9)  # to float32
+@pytest.mark.parametrize(("scan", "predicted", "stray"), [(5, 3, None), (3, 5, None), (4, 4, 1e6)])
+def test_each_vertex_equals_the_plain_copy(region, scan, predicted, stray):
+    """On a denser scan than prediction, a sparser one, and with a vertex a kilometre away."""
+    truth, prediction = heads.truth(scan), heads.prediction(subdivisions=predicted)
+    if stray:
+        vertices = np.vstack([prediction.vertices, [[0, stray, 0]]])
+        prediction = Prediction(vertices, prediction.faces, prediction.landmarks)
+    score = H3ds(regions=(region,)).score(prediction, truth)
+    expected, iterations = plain_scores(prediction, truth.scan.vertices, truth)[region]
+    assert score.diagnostics[f"{region}_icp_iterations"] == iterations
+    assert score.values[region] == pytest.approx(expected.mean(), rel=0, abs=1e-10)
+    assert score.per_point[region][1] == pytest.approx(expected, rel=1e-7, abs=1e-9)  # to float32
 
 
 def plain_scores(prediction, scan, truth):
