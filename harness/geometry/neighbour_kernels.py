@@ -7,17 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.geometry.point_grid import (
-    GROWN,
-    LISTED,
-    SHRUNK,
-    TINY,
-    Cells,
-    Places,
-    largest_square,
-    nearest_within,
-    square_to,
-)
+from harness.geometry.nearest_few import GROWN, LISTED, SHRUNK, TINY, Nearest, Places
+from harness.geometry.point_boxes import Boxes, leaf_near, nearest_from, nearest_in_boxes, some_square
+from harness.geometry.point_grid import Cells, largest_square, nearest_within, square_to
 from harness.geometry.surface_kernels import Doubles, Flags, Integers, Matrix, Vector, Vectors
 from harness.geometry.warp_setup import wp
 
@@ -115,6 +107,15 @@ def look(
 
 
 @wp.func
+def _noted(p: Vector, near: Nearest) -> Note:
+    note = Note()
+    note.listed = near.places
+    note.at = wp.vec3(p)
+    note.reach = _below(wp.sqrt(near.squares[LISTED - 1]) * SHRUNK, p)
+    return note
+
+
+@wp.func
 def _search_at(i: int, p: Vector, start: Places, farthest: wp.float64, cells: Cells, notes: Notes) -> bool:
     """Notes for point i, at p, what is nearest; `start` are any targets, or none if -1. False if all are far away."""
     limit = cells.size * cells.size
@@ -125,11 +126,7 @@ def _search_at(i: int, p: Vector, start: Places, farthest: wp.float64, cells: Ce
         near = nearest_within(p, limit, cells)
         if near.squares[LISTED - 1] < limit:
             found = True
-            note = Note()
-            note.listed = near.places
-            note.at = wp.vec3(p)
-            note.reach = _below(wp.sqrt(near.squares[LISTED - 1]) * SHRUNK, p)
-            notes[i] = note
+            notes[i] = _noted(p, near)
         limit *= _DOUBLED
     return found
 
@@ -169,6 +166,49 @@ def search(
                 # Here, at the middle of the search, all others are at least as far away as the last of the list.
                 done = _decide(i, p, last.listed, wp.float64(wp.inf), cells, sure, nearest)
         known[k] = done
+
+
+@wp.kernel(enable_backward=False)
+def search_far(
+    which: Integers,
+    points: Vectors,
+    linear: Matrix,
+    shift: Vector,
+    boxes: Boxes,
+    cells: Cells,
+    notes: Notes,
+    sure: Balls,
+    nearest: Integers,
+) -> None:
+    """As `search`, at any distance."""
+    begin = wp.tid() * CHUNK
+    last = Note()
+    last.listed[0] = -1
+    for k in range(begin, wp.min(begin + CHUNK, which.shape[0])):
+        i = which[k]
+        p = linear * points[i] + shift
+        limit = some_square(p, boxes)
+        if last.listed[0] >= 0:
+            limit = wp.min(limit, largest_square(cells, last.listed, p))
+        if notes[i].listed[0] >= 0:
+            limit = wp.min(limit, largest_square(cells, notes[i].listed, p))
+        last = _noted(p, nearest_in_boxes(p, limit * GROWN + TINY, boxes))
+        notes[i] = last
+        _decide(i, p, last.listed, wp.float64(wp.inf), cells, sure, nearest)
+
+
+@wp.kernel(enable_backward=False)
+def find_far(which: Integers, points: Vectors, linear: Matrix, shift: Vector, boxes: Boxes, nearest: Integers) -> None:
+    """As `search_far`, of what is needed once."""
+    begin = wp.tid() * CHUNK
+    last = int(-1)  # noqa: UP018, RUF046 - what a loop changes is no constant to Warp
+    for k in range(begin, wp.min(begin + CHUNK, which.shape[0])):
+        i = which[k]
+        p = linear * points[i] + shift
+        if last < 0:
+            last = boxes.starts[leaf_near(p, boxes)]
+        last = nearest_from(p, last, boxes)
+        nearest[i] = boxes.places[last]
 
 
 @wp.kernel(enable_backward=False)

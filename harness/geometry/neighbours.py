@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.geometry.alignment import Similarity
-from harness.geometry.neighbour_kernels import CHUNK, SINGLE, SINGLE_SHRUNK, Note, doubt, look, measure, search
-from harness.geometry.point_grid import LISTED, SHRUNK, PointGrid
+from harness.geometry.neighbour_kernels import CHUNK, Note, doubt, find_far, look, measure, search, search_far
+from harness.geometry.point_grid import PointGrid
 from harness.geometry.warp_setup import wp
 
 Array = NDArray[Any]
@@ -46,8 +46,13 @@ class MovingNeighbours:
         self._moving, self._flags = _view(self.points, wp.vec3d), _view(self._unsure, wp.bool)
         self._pose: tuple[Array, Array] | None = None
 
-    def query(self, transform: Similarity) -> Array:
-        """(N,) `nearest` for the points moved by a transform; do not change it."""
+    def query(self, transform: Similarity, last: bool = False) -> Array:
+        """(N,) `nearest` for the points moved by a transform; do not change it.
+
+        Args:
+            transform: of the points as given.
+            last: whether this is the last query, for which nothing needs to be noted.
+        """
         first, self._pose = self._pose is None, self._about_centre(transform)
         pose = _arguments(*self._pose)
         wp.launch(doubt, dim=len(self.points), inputs=[self._moving, *pose, self._state[1], self._flags], device="cpu")
@@ -57,7 +62,13 @@ class MovingNeighbours:
         if len(which) and self._grid.farthest > 0:
             which = self._unknown(search, -(-len(which) // int(CHUNK)), which, [*pose, self._grid.farthest])
         if len(which):
-            self._ask_tree(which)
+            inputs = [_view(which, wp.int32), self._moving, *pose, self._grid.boxes]
+            threads = -(-len(which) // int(CHUNK))
+            if last:
+                wp.launch(find_far, dim=threads, inputs=inputs, outputs=self._state[2:], device="cpu")
+            else:
+                inputs.append(self._grid.cells)
+                wp.launch(search_far, dim=threads, inputs=inputs, outputs=self._state, device="cpu")
         return self.nearest
 
     def distances(self) -> Array:
@@ -80,26 +91,6 @@ class MovingNeighbours:
         outputs = [*self._state, _view(known, wp.bool)]
         wp.launch(kernel, dim=threads, inputs=inputs, outputs=outputs, device="cpu")
         return np.asarray(which[~known])
-
-    def _ask_tree(self, which: Array) -> None:
-        """Searches for points that are far from all targets, or whose targets crowd in a few cells."""
-        assert self._pose is not None
-        linear, shift = self._pose
-        points, count = self.points[which] @ linear.T + shift, len(self._grid.points)
-        answer: Any = self._grid.tree.query(points, k=range(1, LISTED + 1))
-        distances, places = answer  # infinite, and `count`, where there are fewer
-        notes: Any = np.empty(len(which), dtype=self._notes.dtype)
-        notes["listed"] = np.where(places < count, places, places[:, :1])
-        notes["at"], notes["reach"] = points, _certain(distances[:, -1], points)
-        self._notes[which], self.nearest[which] = notes, places[:, 0]
-        safe = _certain((distances[:, 1] * float(SHRUNK) - distances[:, 0]) / 2, points)
-        self._sure[which] = np.concatenate([points, safe[:, None]], axis=1)
-
-
-def _certain(lengths: Array, points: Array) -> Array:
-    """(N,) float32, not above lengths from these points, also when the points are rounded to float32."""
-    shrunk = lengths * float(SHRUNK) - float(SINGLE) * np.abs(points).sum(axis=1)
-    return np.asarray(shrunk * float(SINGLE_SHRUNK), dtype=np.float32)
 
 
 def _arguments(linear: Array, shift: Array) -> list[Any]:

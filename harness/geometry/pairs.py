@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.geometry.alignment import Similarity, Spreads, fit_to_spreads
-from harness.geometry.morton import morton_keys
+from harness.geometry.curve import along_curve
 from harness.geometry.neighbours import MovingNeighbours
-from harness.geometry.point_grid import PointGrid, bounds
+from harness.geometry.point_grid import PointGrid
 
 Array = NDArray[Any]
-
-_SPREAD = morton_keys(np.arange(1024.0)[:, None] * [1.0, 0.0, 0.0], 1.0).astype(np.int32)  # two zeros before each bit
 
 
 class NearestPairs:
@@ -29,7 +27,7 @@ class NearestPairs:
 
     def __init__(self, points: Array, targets: PointGrid) -> None:
         points, self._targets = np.asarray(points, dtype=np.float64), targets
-        self._order = _along_curve(points)
+        self._order = along_curve(points)
         self._count = len(points)
         self._points = points[self._order]
         even = np.full(self._count, 1 / self._count)
@@ -40,10 +38,15 @@ class NearestPairs:
         self._nearest = np.full(self._count, -1, dtype=np.int32)
         self._sum, self._square, self._product = np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3))
 
-    def move(self, transform: Similarity) -> None:
-        """Moves the points from where they were given, and pairs each with the target that is nearest now."""
+    def move(self, transform: Similarity, last: bool = False) -> None:
+        """Moves the points from where they were given, and pairs each with the target that is nearest now.
+
+        Args:
+            transform: of the points.
+            last: whether they will not be moved again.
+        """
         shift = transform.apply(self._centre[None])[0]
-        nearest = self._neighbours.query(Similarity(transform.scale, transform.rotation, shift))
+        nearest = self._neighbours.query(Similarity(transform.scale, transform.rotation, shift), last)
         which = np.flatnonzero(nearest != self._nearest)
         points, new = self._points[which], self._targets.points[nearest[which]]
         change = new
@@ -84,14 +87,3 @@ class NearestPairs:
         distances = np.empty(self._count)
         distances[self._order] = self._neighbours.distances()
         return distances
-
-
-def _along_curve(points: Array) -> Array:
-    """An order in which points that stand together are close in space: Morton's, through a grid of 1024^3 cells."""
-    low, extent = bounds(points)
-    scale = 1023 / max(extent.max(), 1e-30)
-    x, y, z = (((column - start) * scale).astype(np.int32) for column, start in zip(points.T, low, strict=True))
-    keys = _SPREAD[x] | _SPREAD[y] << 1 | _SPREAD[z] << 2
-    # Sorting 16 bits at a time is faster than all at once.
-    order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
-    return np.asarray(order[np.argsort((keys >> 16).astype(np.uint16)[order], kind="stable")])

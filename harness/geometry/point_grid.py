@@ -6,30 +6,22 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from harness.errors import ContractError
+from harness.geometry.curve import bounds
+from harness.geometry.nearest_few import LISTED, ZERO, Nearest, Places, inserted, none_within
+from harness.geometry.point_boxes import boxes_around
 from harness.geometry.surface_kernels import Integers, Vector, Vectors
 from harness.geometry.warp_setup import wp
 
 Array = NDArray[Any]
 
-LISTED = 6  # more last longer while points move, and cost more to find
 _CELL = 2.8  # times the mean spacing: few cells to visit, of which each holds few points
-_CROWDED = 300  # points that share a cell, on average over all points: a tree is faster
-GROWN, SHRUNK = wp.constant(wp.float64(1 + 1e-9)), wp.constant(wp.float64(1 - 1e-9))  # by far more than by rounding
-TINY, ZERO = wp.constant(wp.float64(1e-300)), wp.constant(wp.float64(0.0))
-
-if TYPE_CHECKING:
-    Places = Any
-    Squares = Any
-else:
-    Places = wp.types.vector(length=LISTED, dtype=wp.int32)
-    Squares = wp.types.vector(length=LISTED, dtype=wp.float64)
+_CROWDED = 300  # points that share a cell, on average over all points
 
 
 @wp.struct
@@ -51,14 +43,6 @@ class Cells:
     size: wp.float64
     slack: wp.float64
     counts: wp.vec3i
-
-
-@wp.struct
-class Nearest:
-    """Some points, by their distance from some place, and the squares of these distances."""
-
-    places: Places
-    squares: Squares
 
 
 @wp.func
@@ -95,10 +79,7 @@ def nearest_within(p: Vector, limit: wp.float64, cells: Cells) -> Nearest:
 
     Goes through the rows of cells that a ball about p touches; the ball shrinks to the last of the nearest so far.
     """
-    places = Places()
-    squares = Squares()
-    for j in range(LISTED):
-        squares[j] = limit
+    near = none_within(limit)
     q = p - cells.corner
     reach = wp.sqrt(limit) + cells.slack
     x_home = _cell(q[0], cells.size, cells.counts[0])
@@ -120,26 +101,16 @@ def nearest_within(p: Vector, limit: wp.float64, cells: Cells) -> Nearest:
             if y > y_last:
                 y = y_last - b
             dy = _outside(q[1], y, cells)
-            left = squares[LISTED - 1] - dx * dx - dy * dy
+            left = near.squares[LISTED - 1] - dx * dx - dy * dy
             if left > ZERO:
                 row = (x * cells.counts[1] + y) * cells.counts[2]
                 first = cells.starts[row + z_first]
                 last = cells.starts[row + z_last + 1]
                 for k in range(first, last):
                     d = square_to(cells, k, p)
-                    if d < squares[LISTED - 1]:
-                        for m in range(LISTED - 1):
-                            j = LISTED - 1 - m
-                            behind = d < squares[j - 1]
-                            here = d < squares[j]
-                            places[j] = wp.where(behind, places[j - 1], wp.where(here, k, places[j]))
-                            squares[j] = wp.where(behind, squares[j - 1], wp.where(here, d, squares[j]))
-                        places[0] = wp.where(d < squares[0], k, places[0])
-                        squares[0] = wp.min(d, squares[0])
-    found = Nearest()
-    found.places = places
-    found.squares = squares
-    return found
+                    if d < near.squares[LISTED - 1]:
+                        near = inserted(near, k, d)
+    return near
 
 
 class PointGrid:
@@ -156,8 +127,7 @@ class PointGrid:
         numbers: (N,) which of the given points stands where in the grid's order.
         points: (N, 3) in that order, about the centre.
         cells: the same for kernels, on the CPU.
-        farthest: to what distance looking through cells is worth it; beyond, `tree` is to be asked. Below 0 where the
-            points crowd in a few of the cells, or are too few.
+        farthest: to what distance looking through cells is worth it; below 0 where the points crowd in a few of them.
     """
 
     def __init__(self, points: Array) -> None:
@@ -176,8 +146,8 @@ class PointGrid:
         self.points = points[self.numbers] - self.centre
         held = np.bincount(cell, minlength=counts.prod())
         self._starts = np.concatenate([[0], np.cumsum(held)]).astype(np.int32)
-        crowded = held @ held > _CROWDED * len(points) or len(points) < LISTED
-        self.farthest = 4 * size if not crowded and 1e-30 < size < 1e30 else -1.0
+        crowded = held @ held > _CROWDED * len(points)
+        self.farthest = 2 * size if not crowded and 1e-30 < size < 1e30 else -1.0
         kind: Any = Cells
         self.cells = kind()
         self.cells.points = wp.array(self.points, dtype=wp.vec3d, device="cpu", copy=False)
@@ -187,15 +157,9 @@ class PointGrid:
         self.cells.counts = wp.vec3i(*counts.tolist())
 
     @cached_property
-    def tree(self) -> cKDTree:
-        """Of `points`, for what is too far away or too crowded for the grid."""
-        return cKDTree(self.points)
-
-
-def bounds(points: Array) -> tuple[Array, Array]:
-    """The lowest corner and the sides of the box around points; by columns, which numpy does far faster."""
-    low = np.array([column.min() for column in points.T])
-    return low, np.array([column.max() for column in points.T]) - low
+    def boxes(self) -> Any:
+        """`Boxes` around `points`, for what is farther away, or where they crowd."""
+        return boxes_around(self.points)
 
 
 def _cell_size(extent: Array, count: int) -> tuple[float, Array]:

@@ -181,7 +181,7 @@ class IcpFit(NamedTuple):
 
     def distances(self) -> Array:
         """(N,) float64 as of `nearest_vertex_distances`, for the source."""
-        self.pairs.move(self.transform)
+        self.pairs.move(self.transform, last=True)
         return self.pairs.distances() / self.transform.scale
 
 
@@ -213,7 +213,7 @@ def nearest_vertex_distances(points: Array, target: PointGrid, transform: Simila
     only differ by the scale.
     """
     pairs = NearestPairs(points, target)
-    pairs.move(transform)
+    pairs.move(transform, last=True)
     return pairs.distances() / transform.scale
 
 

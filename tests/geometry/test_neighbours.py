@@ -123,7 +123,7 @@ def test_targets_that_are_one(place):
 )
 @pytest.mark.parametrize("size", [1e-3, 1e3])
 def test_targets_of_any_shape(shape, size):
-    """Also where the grid suits them badly, and the tree is asked instead."""
+    """Also where the grid suits them badly, and boxes are asked instead."""
     rng = np.random.default_rng(1)
     targets = {
         "surface": surface(rng, 3000),
@@ -139,3 +139,5 @@ def test_targets_of_any_shape(shape, size):
     for _ in range(5):
         check(total.apply(points), targets, grid.numbers[neighbours.query(total)])
         total = total.compose(moved(rng, 0.02))
+    check(total.apply(points), targets, grid.numbers[neighbours.query(total, last=True)])
+    check(points, targets, grid.numbers[MovingNeighbours(points, grid).query(HERE, last=True)])
