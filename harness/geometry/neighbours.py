@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.errors import ContractError
 from harness.geometry.alignment import Similarity
 from harness.geometry.neighbour_kernels import CHUNK, Note, doubt, find_far, look, measure, search, search_far
 from harness.geometry.point_grid import PointGrid
@@ -45,6 +46,7 @@ class MovingNeighbours:
         self._state = [_view(array, kind) for array, kind in views]
         self._moving, self._flags = _view(self.points, wp.vec3d), _view(self._unsure, wp.bool)
         self._pose: tuple[Array, Array] | None = None
+        self._ended = False
 
     def query(self, transform: Similarity, last: bool = False) -> Array:
         """(N,) `nearest` for the points moved by a transform; do not change it.
@@ -52,7 +54,13 @@ class MovingNeighbours:
         Args:
             transform: of the points as given.
             last: whether this is the last query, for which nothing needs to be noted.
+
+        Raises:
+            ContractError: the last query was before.
         """
+        if self._ended:
+            raise ContractError("points: no query can follow the one that was said to be the last")
+        self._ended = last
         first, self._pose = self._pose is None, self._about_centre(transform)
         pose = _arguments(*self._pose)
         wp.launch(doubt, dim=len(self.points), inputs=[self._moving, *pose, self._state[1], self._flags], device="cpu")

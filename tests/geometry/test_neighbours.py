@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 
+from harness.errors import ContractError
 from harness.geometry import neighbours as module
 from harness.geometry.alignment import Similarity
 from harness.geometry.neighbours import MovingNeighbours
@@ -84,6 +85,13 @@ def test_points_that_move_each_on_its_own():
         check(neighbours.points, targets, grid.numbers[neighbours.query(HERE)])
         neighbours.points += 0.02 * rng.normal(size=points.shape)
     assert not np.shares_memory(points, neighbours.points)
+
+
+def test_nothing_follows_the_last_query():
+    neighbours = MovingNeighbours(np.eye(3), PointGrid(np.eye(3)))
+    assert neighbours.query(HERE, last=True).tolist() == neighbours.nearest.tolist()
+    with pytest.raises(ContractError, match="last"):
+        neighbours.query(HERE)
 
 
 def test_small_motions_search_no_more(monkeypatch):
