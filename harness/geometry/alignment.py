@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,14 +101,54 @@ def fit_similarity(
     even = np.full(count, 1 / count)  # as products with this, sums over many points take a fraction of the time
     source_centre, target_centre = even @ source, even @ target
     x, y = source - source_centre, target - target_centre
-    u, singular, vt = np.linalg.svd(y.T @ x)
+    spreads = Spreads(count, source_centre, target_centre, x.T @ x, y.T @ y, y.T @ x)
+    of_source, of_target = (
+        count * 1e-28 * (float(centre @ centre) + float(np.trace(spread)))
+        for centre, spread in ((source_centre, spreads.source_spread), (target_centre, spreads.target_spread))
+    )
+    return fit_to_spreads(spreads, scale, reflection, (of_source, of_target))
+
+
+class Spreads(NamedTuple):
+    """What a fit needs to know of N pairs of points.
+
+    Attributes:
+        pairs: N.
+        source_centre, target_centre: (3,) the means.
+        source_spread, target_spread: (3, 3) sums of x^T x over the points x about their centre.
+        covariance: (3, 3) sum of y^T x over the pairs of a target y and a source x, about their centres.
+    """
+
+    pairs: int
+    source_centre: Array
+    target_centre: Array
+    source_spread: Array
+    target_spread: Array
+    covariance: Array
+
+
+def fit_to_spreads(
+    spreads: Spreads, scale: Scale, reflection: bool, rounding: tuple[float, float] = (0.0, 0.0)
+) -> Similarity:
+    """`fit_similarity` for those who have the sums already.
+
+    Args:
+        spreads: of source and target.
+        scale: as there.
+        reflection: as there.
+        rounding: how wrong a squared extent of the source and of the target may be.
+
+    Raises:
+        AlignmentError: points that all lie in one place or on one line, which leaves the rotation undetermined.
+    """
+    u, singular, vt = np.linalg.svd(spreads.covariance)
     squares = {}
-    for name, points, centre in (("source", x, source_centre), ("target", y, target_centre)):
-        spread = np.linalg.eigvalsh(points.T @ points)[::-1]
-        squares[name] = float(spread.sum())
-        rounding = count * 1e-28 * (float(centre @ centre) + squares[name])
-        if not spread[1] > max(_RANK_TOLERANCE**2 * spread[0], rounding):
-            raise AlignmentError(f"the {count} {name} points lie in one place or on one line; no rotation fits")
+    for name, spread, error in zip(("source", "target"), spreads[3:5], rounding, strict=True):
+        extents = np.linalg.eigvalsh(spread)[::-1]
+        squares[name] = float(extents.sum())
+        if not extents[1] > max(_RANK_TOLERANCE**2 * extents[0], error):
+            lies = "lie in one place or on one line; no rotation fits"
+            raise AlignmentError(f"the {spreads.pairs} {name} points {lies}")
     if not singular[1] > _RANK_TOLERANCE**2 * singular[0]:
         raise AlignmentError("the two point sets do not correspond: their covariance leaves the rotation open")
     signs = np.ones(3)
@@ -122,7 +162,8 @@ def fit_similarity(
         factor = float(np.sqrt(squares["target"] / squares["source"]))
     if not factor > 0:
         raise AlignmentError(f"the two point sets do not correspond: the best scale is {factor:.3g}")
-    return Similarity(factor, rotation, target_centre - factor * rotation @ source_centre)
+    shift = spreads.target_centre - factor * rotation @ spreads.source_centre
+    return Similarity(factor, rotation, shift)
 
 
 def _checked(source: Array, target: Array) -> tuple[Array, Array]:

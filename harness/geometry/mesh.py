@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -142,62 +140,87 @@ def _read_obj(path: Path, data: bytes) -> Mesh:
 
 
 def _plain_obj(data: bytes) -> tuple[Array, Array] | None:
-    """Vertices and faces of a file of nothing but `v` lines, then `f` lines, each written alike; None for others.
+    """Vertices and faces of a file that lists one kind of line after another, each written alike; None for others.
 
-    Ten times as fast as going through the lines one by one. Whatever looks odd is left to those who can name its line.
+    In the order `v`, `vt` and `vn`, `f`, below lines without numbers. Ten times as fast as going through the lines one
+    by one. Whatever looks odd is left to those who can name its line.
     """
-    start = data.find(b"\nf ") + 1
-    vertex_count = data.startswith(b"v ") + data.count(b"\nv ", 0, start)
-    face_count = data.count(b"\nf ", max(start - 1, 0))
-    if not start or vertex_count + face_count != data.count(b"\n") + (not data.endswith(b"\n")):
+    data, begin = data.replace(b"\r\n", b"\n") if b"\r" in data else data, 0
+    while data.startswith((b"#", b"mtllib ", b"o ", b"g "), begin):
+        begin = data.find(b"\n", begin) + 1 or len(data)
+    first_face = data.find(b"f", begin)
+    if first_face < 1 or data[first_face - 1] != ord("\n") or b"\\" in data or b"\r" in data:
         return None
-    vertices = _vertex_table(data[:start])
-    if vertices is None or len(vertices) != vertex_count or not np.isfinite(vertices).all():
+    # Numbers hold none of these letters, and one letter is found ten times as fast as two.
+    ends = [at for letter in (b"t", b"n") if (at := data.find(letter, begin, first_face)) > 0]
+    end = data.rfind(b"\n", 0, min(ends, default=first_face)) + 1
+    between = data[max(end - 1, 0) : first_face - 1]
+    if between.count(b"\n") != sum(between.count(word) for word in (b"\nvt ", b"\nvn ", b"\nusemtl ")):
         return None
-    text = data[start:]
-    found = _equal_corners(text, text[: text.find(b"\n")] if b"\n" in text else text, face_count)
-    if found is None or len(found[0]) < 3 or found[1][0] < 3:
+    vertices = _table(data, b"v", 3, "float64", begin, end)
+    corners = None if vertices is None else _face_table(data[first_face:])
+    if vertices is None or corners is None or not np.isfinite(vertices).all() or corners.shape[1] < 3:
         return None
-    corners, counts = found
-    if corners.min() < 1 or corners.max() > vertex_count:
+    if corners.min() < 1 or corners.max() > len(vertices):
         return None
-    return vertices, _fan(corners - 1, counts)
+    return vertices, _fan(corners.ravel() - 1, np.full(len(corners), corners.shape[1]))
 
 
-def _vertex_table(text: bytes) -> Array | None:
-    """(V, 3) float64 of `v x y z ...` lines; None where a line is written in another way."""
-    import pandas as pd  # half a second, which only a mesh file should cost
+def _table(
+    text: bytes, keyword: bytes, columns: int | None, kind: str, begin: int = 0, end: int | None = None
+) -> Array | None:
+    """(N, columns) of the numbers after the keyword in lines that all have equally many; None for other text.
 
-    columns = {1: np.float64, 2: np.float64, 3: np.float64}
-    options: dict[str, Any] = {"sep": " ", "header": None, "quoting": 3, "na_filter": False, "dtype": columns}
-    if pd.__version__.startswith("2."):  # pandas 3 reads numbers exactly without being asked
-        options["float_precision"] = "round_trip"
+    Args:
+        text: lines of words with single blanks between, from `begin` to `end`.
+        keyword: each line's first word.
+        columns: how many numbers to read of each line; None for all.
+        kind: "float64" (each read exactly) or "int64".
+        begin: of the first line.
+        end: behind the last line; None for that of the text.
+    """
+    import pyarrow as pa
+    from pyarrow import csv  # a tenth of a second, which only a mesh file should cost
+
+    end = len(text) if end is None else end
+    line_end = text.find(b"\n", begin, end)
+    width = text.count(b" ", begin, line_end if line_end >= 0 else end)
+    names = [str(i) for i in range(width + 1)]
+    wanted = names[1 : 1 + (width if columns is None else columns)]
+    # Arrow takes "1\t" for 1.
+    if not wanted or (columns is not None and width < columns) or text.find(b"\t", begin, end) >= 0:
+        return None
+    # The keyword is read as a truth value that has one word for "true" and none for "false".
+    types = {names[0]: "bool_"} | dict.fromkeys(wanted, kind)
     try:
-        table = pd.read_csv(BytesIO(text), usecols=[1, 2, 3], **options)
-    except ValueError:  # also what pandas raises for lines of different lengths
+        table = csv.read_csv(
+            pa.py_buffer(memoryview(text)[begin:end]),
+            csv.ReadOptions(use_threads=False, column_names=names),
+            csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False, ignore_empty_lines=False),
+            csv.ConvertOptions(
+                column_types={name: getattr(pa, type_)() for name, type_ in types.items()},
+                include_columns=list(types),
+                null_values=[],
+                true_values=[keyword.decode()],
+                false_values=[],
+            ),
+        )
+    except pa.ArrowInvalid:
         return None
-    return np.ascontiguousarray(table.to_numpy())
-
-
-def _numbers(text: bytes, dtype: Any) -> Array | None:
-    """All numbers of a text between blanks; None if something else stands there."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # what numpy gives for text that is no number
-            return np.fromstring(text, dtype=dtype, sep=" ")
-    except (ValueError, DeprecationWarning):
-        return None
+    return np.stack([table[name].to_numpy() for name in wanted], axis=1)
 
 
 def _obj_vertices(path: Path, lines: Sequence[bytes], at: Sequence[int]) -> Array:
     """(V, 3) float64; colours and weights after the third number are ignored."""
-    numbers = _numbers(b" ".join([lines[i] for i in at]).replace(b"v", b"nan"), np.float64)
-    width = len(lines[at[0]].split())
-    if numbers is not None and width > 3 and len(numbers) == width * len(at):
-        table = numbers.reshape(-1, width)
-        if np.isnan(table[:, 0]).all() and np.isfinite(table[:, 1:]).all():  # each row is exactly one line
-            return table[:, 1:4]
+    table = _table(_tidy(lines, at), b"v", 3, "float64")
+    if table is not None and np.isfinite(table).all():
+        return table
     return np.array([_obj_vertex(path, i, lines[i]) for i in at])
+
+
+def _tidy(lines: Sequence[bytes], at: Sequence[int]) -> bytes:
+    """Some of the lines, with single blanks between words."""
+    return b"\n".join([b" ".join(lines[i].split()) for i in at])
 
 
 def _obj_vertex(path: Path, index: int, line: bytes) -> list[float]:
@@ -212,8 +235,11 @@ def _obj_vertex(path: Path, index: int, line: bytes) -> list[float]:
 
 def _obj_faces(path: Path, lines: Sequence[bytes], at: Sequence[int], vertex_at: Sequence[int]) -> Array:
     """(F, 3) int64 from 0; polygons as fans from their first corner; order of the file."""
-    faces = [lines[i] for i in at]
-    corners, counts = _equal_corners(b" ".join(faces), faces[0], len(faces)) or _mixed_corners(path, lines, at)
+    table = _face_table(_tidy(lines, at))
+    if table is None:
+        corners, counts = _mixed_corners(path, lines, at)
+    else:
+        corners, counts = table.ravel(), np.full(len(table), table.shape[1])
     line_of_corner = np.repeat(np.asarray(at), counts)
     if (corners < 0).any():  # counted back from the last vertex above the line
         above = np.searchsorted(np.asarray(vertex_at), line_of_corner)
@@ -228,26 +254,20 @@ def _obj_faces(path: Path, lines: Sequence[bytes], at: Sequence[int], vertex_at:
     return _fan(corners - 1, counts)
 
 
-def _equal_corners(text: bytes, first: bytes, count: int) -> tuple[Array, Array] | None:
-    """As `_mixed_corners`, much faster, for faces that are all written alike; None where they are not.
-
-    Args:
-        text: all faces with their `f`.
-        first: the first of them.
-        count: of faces.
-    """
-    corners = len(first.split()) - 1
-    if not corners or b" /" in text or text.count(b"/") != first.count(b"/") * count:
-        return None
-    # 0 is no vertex number, so it can stand for the 'f' that begins each row.
-    numbers = _numbers(text.replace(b"f", b"0").replace(b"/", b" "), np.int64)
-    width = 1 + corners * len(first.split()[1].replace(b"/", b" ").split())
-    if numbers is None or len(numbers) != width * count:
-        return None
-    table = numbers.reshape(-1, width)
-    if table[:, 0].any() or not table[:, 1:].all():
-        return None
-    return table[:, 1 :: (width - 1) // corners].ravel(), np.full(count, corners)
+def _face_table(text: bytes) -> Array | None:
+    """(F, corners) vertex numbers as written, for faces that are all written alike; None where they are not."""
+    each = 1
+    if b"/" in text:
+        forms = text.translate(None, b"0123456789").splitlines()
+        first = text[: text.find(b"\n") if b"\n" in text else len(text)].split(b" ")[1:]
+        widths = {(corner.count(b"/"), len(corner.replace(b"//", b"/").split(b"/"))) for corner in first}
+        if forms.count(forms[0]) != len(forms) or len(widths) != 1:
+            return None
+        # With as many slashes and numbers, lines are alike. A missing number leaves two blanks, which make no table.
+        each = widths.pop()[1]
+        text = text.replace(b"//", b" ").replace(b"/", b" ")
+    numbers = _table(text, b"f", None, "int64")
+    return None if numbers is None else numbers[:, ::each]
 
 
 def _mixed_corners(path: Path, lines: Sequence[bytes], at: Sequence[int]) -> tuple[Array, Array]:
@@ -266,6 +286,8 @@ def _mixed_corners(path: Path, lines: Sequence[bytes], at: Sequence[int]) -> tup
 
 def _fan(corners: Array, counts: Array) -> Array:
     """(F, 3) triangles (first, k, k + 1) of polygons whose corners stand in a row."""
+    if (counts == 3).all():
+        return corners.reshape(-1, 3)
     first = np.repeat(np.cumsum(counts) - counts, counts - 2)
     step = np.arange(len(first)) - np.repeat(np.cumsum(counts - 2) - (counts - 2), counts - 2)
     return corners[np.stack([first, first + step + 1, first + step + 2], axis=1)]

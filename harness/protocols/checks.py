@@ -75,7 +75,7 @@ def check_plausible(prediction: Prediction) -> str | None:
     elif prediction.vertices is not None:
         what, size, low, high = (
             "corners of the mesh's box",
-            float(np.linalg.norm(np.ptp(prediction.vertices, 0))),
+            float(np.linalg.norm([np.ptp(column) for column in prediction.vertices.T])),
             40.0,
             4000.0,
         )

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
 from harness.errors import ContractError
 from harness.geometry.alignment import Similarity, fit_similarity
 from harness.geometry.mesh import Mesh
-from harness.geometry.neighbours import MovingNeighbours
+from harness.geometry.pairs import NearestPairs
+from harness.geometry.point_grid import PointGrid
 from harness.protocols.base import Protocol
 from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.scores import Score
@@ -144,9 +145,9 @@ class H3ds(Protocol):
             return Score.failed("no_landmarks", NEEDED_LANDMARKS)
         coarse = Similarity.identity()
         if landmarks is not None:
-            nearest = prediction.vertices[cKDTree(prediction.vertices).query(landmarks)[1]]
+            nearest = prediction.vertices[cdist(landmarks, prediction.vertices, "sqeuclidean").argmin(axis=1)]
             coarse = fit_similarity(nearest, truth.landmark_points, scale="rms")
-        target = IcpTarget(coarse.apply(prediction.vertices))
+        target = PointGrid(coarse.apply(prediction.vertices))
         values, per_point, warnings = {}, {}, _size_warning(prediction)
         diagnostics = {"vertices": float(len(prediction.vertices)), "coarse_scale": coarse.scale}
         aligned = None
@@ -154,7 +155,7 @@ class H3ds(Protocol):
             ids = truth.vertex_ids(region)
             source = truth.regions["face"] if region == "head" else ids
             fit = icp(truth.scan.vertices[source], target, self.icp_iterations, self.icp_tolerance)
-            distances = nearest_vertex_distances(truth.scan.vertices[ids], target, fit.transform)
+            distances = _distances(truth.scan.vertices, ids, source, target, fit)
             values[region] = float(distances.mean())
             per_point[region] = (ids.astype(np.int32), distances.astype(np.float32))
             whole = fit.transform.inverse().compose(coarse)
@@ -170,24 +171,24 @@ class H3ds(Protocol):
         return Score(values, diagnostics, per_point, aligned, warnings=tuple(warnings))
 
 
-class IcpTarget:
-    """The vertices that ICP goes to, with their tree: built once for all regions, since they stay in place."""
-
-    def __init__(self, vertices: Array) -> None:
-        self.vertices = vertices
-        self.tree = cKDTree(vertices)
-
-
 class IcpFit(NamedTuple):
-    """What ICP found: source -> target, the iterations it took, its last cost (mm^2)."""
+    """What ICP found: source -> target, the iterations it took, its last cost (mm^2), and the source's pairs."""
 
     transform: Similarity
     iterations: int
     cost: float
+    pairs: NearestPairs
+
+    def distances(self) -> Array:
+        """(N,) float64 as of `nearest_vertex_distances`, for the source."""
+        self.pairs.move(self.transform, last=True)
+        return self.pairs.distances() / self.transform.scale
 
 
-def icp(source: Array, target: IcpTarget, max_iterations: int, tolerance: float) -> IcpFit:
+def icp(source: Array, target: PointGrid, max_iterations: int, tolerance: float) -> IcpFit:
     """Iterated closest vertices with RMS scale and reflections, as trimesh 3.4 runs it; see H3ds for the stop.
+
+    Where each step starts makes no difference to such a fit, so all go from where the source was given.
 
     Args:
         source: (N, 3) points, which move.
@@ -195,24 +196,35 @@ def icp(source: Array, target: IcpTarget, max_iterations: int, tolerance: float)
         max_iterations: steps at most.
         tolerance: stop when the cost falls by less.
     """
-    neighbours = MovingNeighbours(target.tree)
-    transform, points, iterations, cost, fall = Similarity.identity(), source, 0, np.inf, np.inf
+    pairs = NearestPairs(source, target)
+    transform, iterations, cost, fall = Similarity.identity(), 0, np.inf, np.inf
     while iterations < max_iterations and not fall < tolerance:
-        closest = target.vertices[neighbours.query(points)]
-        step = fit_similarity(points, closest, scale="rms", reflection=True)
-        points, transform, iterations = step.apply(points), step.compose(transform), iterations + 1
-        before, cost = cost, float(((closest - points) ** 2).mean())
+        pairs.move(transform)
+        transform, iterations = pairs.fit(), iterations + 1
+        before, cost = cost, pairs.cost(transform)
         fall = before - cost
-    return IcpFit(transform, iterations, cost)
+    return IcpFit(transform, iterations, cost, pairs)
 
 
-def nearest_vertex_distances(points: Array, target: IcpTarget, transform: Similarity) -> Array:
+def nearest_vertex_distances(points: Array, target: PointGrid, transform: Similarity) -> Array:
     """(N,) float64 from `points` to the nearest target vertex moved by the inverse of `transform`.
 
     The official program moves the target; moving the points instead spares a second tree, and distances then
     only differ by the scale.
     """
-    return np.asarray(target.tree.query(transform.apply(points))[0]) / transform.scale
+    pairs = NearestPairs(points, target)
+    pairs.move(transform, last=True)
+    return pairs.distances() / transform.scale
+
+
+def _distances(scan: Array, ids: Array, source: Array, target: PointGrid, fit: IcpFit) -> Array:
+    """(N,) float64 as of `nearest_vertex_distances` for the scan's vertices `ids`, of which ICP has paired `source`."""
+    distances = np.full(len(scan), np.nan)
+    distances[source] = fit.distances()
+    rest = ids[np.isnan(distances[ids])]
+    if len(rest):
+        distances[rest] = nearest_vertex_distances(scan[rest], target, fit.transform)
+    return distances[ids]
 
 
 def _size_warning(prediction: Prediction) -> list[str]:

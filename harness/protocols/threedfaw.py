@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from harness.errors import AlignmentError, ContractError
+from harness.geometry.alignment import Similarity
 from harness.geometry.mesh import Mesh
 from harness.geometry.neighbours import MovingNeighbours
+from harness.geometry.point_grid import PointGrid
 from harness.protocols.base import Protocol
 from harness.protocols.checks import check_plausible, fails_without_number
 from harness.protocols.h3ds import H3DS_LANDMARKS, H3ds, H3dsTruth
@@ -166,7 +168,7 @@ class ThreedfawArmse(Protocol):
         face = source.cropped(self.radius_mm / rough)
         known = (source.landmarks != UNKNOWN) & (scan.landmarks != UNKNOWN)
         tree = cKDTree(scan.vertices)
-        points, scale = _icp(face.vertices, scan, tree, (source.marks[known], scan.marks[known]), self.icp_iterations)
+        points, scale = _icp(face.vertices, scan, (source.marks[known], scan.marks[known]), self.icp_iterations)
         there = adjacent_surface_distances(points[:: self.every], Mesh(scan.vertices, scan.faces), tree)
         asked = np.arange(0, len(scan.vertices), self.every)
         back = adjacent_surface_distances(scan.vertices[asked], Mesh(points, face.faces))
@@ -265,13 +267,14 @@ def fit(source: Array, target: Array) -> tuple[Array, float, Array]:
     return rotation, scale, middle_target - scale * (middle_source @ rotation)
 
 
-def _icp(
-    vertices: Array, scan: _Indexed, tree: cKDTree, landmarks: tuple[Array, Array], iterations: int
-) -> tuple[Array, float]:
+def _icp(vertices: Array, scan: _Indexed, landmarks: tuple[Array, Array], iterations: int) -> tuple[Array, float]:
     """The vertices after so many alignments, the first by landmarks, and the product of their scales."""
-    points, total, nearest = vertices.astype(np.float32), 1.0, MovingNeighbours(tree)
+    points, total = vertices.astype(np.float32), 1.0
+    targets = PointGrid(scan.vertices.astype(np.float64))
+    neighbours, here = MovingNeighbours(points, targets), Similarity.identity()
     for number in range(iterations):
-        pair = (points, scan.vertices[nearest.query(points)]) if number else landmarks
+        neighbours.points[:] = points
+        pair = (points, scan.vertices[targets.numbers[neighbours.query(here)]]) if number else landmarks
         rotation, scale, shift = fit(*pair)
         points, total = (np.float32(scale) * (points @ rotation) + shift).astype(np.float32), total * scale
     return points, total

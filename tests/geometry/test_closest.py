@@ -13,13 +13,11 @@ import torch
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial import cKDTree
 
 from harness.errors import ContractError
 from harness.geometry.backend import checked, using
 from harness.geometry.closest import ClosestPoints, closest_points_batch
 from harness.geometry.mesh import Mesh
-from harness.geometry.neighbours import MovingNeighbours
 from tests.geometry_shapes import bumpy
 
 DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
@@ -260,15 +258,3 @@ def test_faster_than_trimesh(benchmark):
     benchmark.extra_info["times_faster_than_trimesh"] = ratio
     assert np.abs(result.distances - distances).max() < 1e-7
     assert not ratio < 2
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 30]))
-def test_moving_neighbours_equal_the_tree(seed, count):
-    rng = np.random.default_rng(seed)
-    targets = rng.normal(size=(count, 3)) * 10
-    tree = cKDTree(targets)
-    points, neighbours = rng.normal(size=(200, 3)) * 15, MovingNeighbours(tree)
-    for _ in range(15):
-        assert np.array_equal(neighbours.query(points), tree.query(points)[1])
-        points = points + rng.normal(size=points.shape) * np.exp(rng.normal() - 2)

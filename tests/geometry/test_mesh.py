@@ -7,6 +7,8 @@ import time
 import numpy as np
 import pytest
 import trimesh
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from harness.errors import ContractError, DataError
 from harness.geometry.mesh import Mesh, read_mesh, write_mesh
@@ -238,6 +240,12 @@ def test_plain_files_are_read_as_line_by_line(tmp_path, seed, monkeypatch):
         "\n".join(plain + [f"f {-a} {-b} {-c}" for a, b, c, _ in faces]),
         "\n".join(plain[:49] + [f"f {a} {b} {c}" for a, b, c, _ in faces if max(a, b, c) < 50] + plain[49:]),
         "\n".join(plain[:25] + coloured[25:] + [f"f {a} {b} {c}" for a, b, c, _ in faces]),
+        "\n".join(
+            ["# v of f", *plain, "vt 0 1", "vn 0 0 1", *(f"f {a}/{b}/{c} {b}/1/1 {c}/9/2" for a, b, c, _ in faces)]
+        ),
+        "\n".join([*plain, "vn 0 0 1", *(f"f {a}//1 {b}//1 {c}//1 {d}//1" for a, b, c, d in faces)]),
+        "\n".join([*plain, "vn 0 0 1", *(f"f {a}//1 {b}//1 {c}//1" for a, b, c, _ in faces), "f 1 2 3"]),
+        "\n".join([*plain, "vp 1", *(f"f {a} {b} {c}" for a, b, c, _ in faces)]),
     ]
     read = []
     for number, text in enumerate(texts):
@@ -249,3 +257,47 @@ def test_plain_files_are_read_as_line_by_line(tmp_path, seed, monkeypatch):
     for number, mesh in enumerate(read):
         slow = read_mesh(tmp_path / f"{number}.obj")
         assert np.array_equal(slow.vertices, mesh.vertices) and np.array_equal(slow.faces, mesh.faces)
+
+
+PLAIN = """# head
+mtllib a
+v 0 0 0
+v 1.5 0 -2e1
+v 0 12 0.25
+vt 0 1
+vn 0 0 1
+usemtl b
+f 1/1/1 2/1/1 3/1/1
+f 3/1/1 2/1/1 1/1/1
+"""
+
+
+def outcome(path):
+    """What is read, or what is said."""
+    try:
+        mesh = read_mesh(path)
+    except DataError as error:
+        return str(error)
+    return mesh.vertices.tolist(), mesh.faces.tolist()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.sampled_from(
+        [PLAIN, PLAIN.replace("/1/1", ""), PLAIN.replace("/1/1", "//1"), PLAIN[7:].replace("/1/1", "/1")]
+    ),
+    changes=st.lists(
+        st.tuples(st.integers(0, 200), st.integers(0, 2), st.text('0123456789 .-+/vftn\n\r\t#e\\x"', max_size=3)),
+        max_size=3,
+    ),
+)
+def test_damage_is_read_as_line_by_line(tmp_path, monkeypatch, text, changes):
+    """Whatever a file became, the fast way reads and says the same as the slow one."""
+    for place, removed, added in changes:
+        text = text[:place] + added + text[place + removed :]
+    (tmp_path / "m.obj").write_bytes(text.encode())
+    fast = outcome(tmp_path / "m.obj")
+    with monkeypatch.context() as patch:
+        patch.setattr("harness.geometry.mesh._plain_obj", lambda data: None)
+        patch.setattr("harness.geometry.mesh._table", lambda *args: None)
+        assert outcome(tmp_path / "m.obj") == fast

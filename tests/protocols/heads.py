@@ -23,9 +23,9 @@ def landmarks68(mesh: Mesh) -> np.ndarray:
     return points
 
 
-def truth() -> H3dsTruth:
-    """A scan of 2562 vertices whose face looks along z."""
-    scan = bumpy(4)
+def truth(subdivisions: int = 4) -> H3dsTruth:
+    """A scan of 2562 vertices, or four times as many for each subdivision more, whose face looks along z."""
+    scan = bumpy(subdivisions)
     points = landmarks68(scan)
     landmarks = {n: int(np.linalg.norm(scan.vertices - points[i], axis=1).argmin()) for n, i in H3DS_LANDMARKS.items()}
     face, sphere = (np.flatnonzero(np.linalg.norm(scan.vertices - points[30], axis=1) < r) for r in (110, 80))
