@@ -31,11 +31,13 @@ class Training:
         distances: by view.
         spread: part of the code -> variance over views, by scan.
         between: variance of shapes between people.
+        heads: (views, V, 3) millimetres, without expression and pose.
     """
 
     distances: pd.Series
     spread: dict[str, pd.Series]
     between: float
+    heads: np.ndarray
 
 
 def read(run: Path) -> Training:
@@ -48,7 +50,8 @@ def read(run: Path) -> Training:
         table, apart = variances(coefficients(run, sorted(people), part), people)
         spread[part] = table.set_index(["subject", "sample"]).value
         between = apart if part == "shape" else between
-    return Training(rows.set_index(["subject", "sample"]).counted, spread, between)
+    heads = np.stack([np.load(run / "predictions" / f"{sample}.npz")["neutral_vertices"] for sample in sorted(people)])
+    return Training(rows.set_index(["subject", "sample"]).counted, spread, between, heads)
 
 
 def over_people(values: pd.Series) -> Interval:
@@ -62,7 +65,8 @@ def difference(ours: list[pd.Series], full: list[pd.Series]) -> str:
     whole = over_people(pd.concat(apart, axis=1).mean(axis=1))
     each = [over_people(one).value for one in apart]
     differs = whole.excludes_zero and len(np.unique(np.sign(each))) == 1
-    return f"{whole} ({', '.join(f'{x:.3f}' for x in each)}){'' if differs else '  a tie'}"
+    interval = f"{whole.value:.4f} [{whole.low:.4f}, {whole.high:.4f}]"
+    return f"{interval} ({', '.join(f'{x:.4f}' for x in each)}){'' if differs else '  a tie'}"
 
 
 def describe(trainings: list[Training]) -> None:
@@ -90,6 +94,8 @@ def main(rows: list[str]) -> None:
             for part in PARTS:
                 apart = difference([x.spread[part] for x in ours], [x.spread[part] for x in others])
                 print(f"  less full: {part} {apart}")
+            moved = [np.linalg.norm(x.heads - y.heads, axis=2).mean() for x, y in zip(ours, others, strict=True)]
+            print(f"  neutral heads are {', '.join(f'{x:.3f}' for x in moved)} mm from the full method's")
         full = full or ours
 
 
