@@ -42,6 +42,8 @@ GENTLY = dict.fromkeys(("encoder", "camera_embedder", "pos_embed", "transformer"
 """Factors on the rate of the last stage, for all but the Gaussians."""
 WHITE = 0.75
 """About the mean of a portrait on white."""
+KNOWN = {"pretraining": 1, "landmarks": 2, "picture": 4}
+"""How many of the switches a stage depends on: a copy of its folder serves the trainings that differ in others."""
 
 
 @dataclass(frozen=True)
@@ -261,9 +263,7 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     stages["picture"] = (settings.picture, teacher.picture)
     spent = {}
     for name, (stage, losses) in stages.items():
-        switches: tuple[bool, ...] = (settings.pretrained, settings.regularised)
-        if name == "picture":
-            switches = (*switches, settings.photometric, settings.bound)
+        switches = (settings.pretrained, settings.regularised, settings.photometric, settings.bound)[: KNOWN[name]]
         recipe = (teacher.material.pictures.name, settings.framing, stage.plan, settings.points, switches)
         slower = GENTLY if name == "picture" else None
         spent[name] = fit(teacher.net, losses, stage.schedule, folder / name, recipe=recipe, slower=slower)
@@ -281,7 +281,8 @@ def metadata(settings: TrainingSettings, teacher: Teacher, spent: Mapping[str, t
             f"seed {stage.schedule.seed}, {seconds:.0f} s"
             for name, (stage, seconds) in spent.items()
         ),
-        "switches": f"regularised {settings.regularised}, photometric {settings.photometric}, bound {settings.bound}",
+        "switches": f"pretrained {settings.pretrained}, regularised {settings.regularised}, "
+        f"photometric {settings.photometric}, bound {settings.bound}",
         "subjects": str(len(teacher.material.pictures)),
         "head": teacher.signature,
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),

@@ -23,13 +23,13 @@ def answered(scores: pd.DataFrame) -> set[str]:
     return set(scores[scores.failure.isna()]["sample"])
 
 
-def shapes(run: Path, samples: list[str]) -> dict[str, np.ndarray]:
-    """Shape coefficients by sample, of a method that has such."""
+def coefficients(run: Path, samples: list[str], part: str = "shape") -> dict[str, np.ndarray]:
+    """Coefficients of shape or expression by sample, of a method that has such."""
     found = {}
     for sample in samples:
         with np.load(run / "predictions" / f"{sample}.npz") as stored:
-            if "parameters/shape" in stored:
-                found[sample] = stored["parameters/shape"]
+            if f"parameters/{part}" in stored:
+                found[sample] = stored[f"parameters/{part}"]
     return found
 
 
@@ -68,7 +68,7 @@ def main(runs: list[Path]) -> None:
     print("variance of a scan's shape coefficients over these views; within / between people; the first run less each")
     reference: pd.DataFrame | None = None
     for run in runs:
-        found = shapes(run, sorted(common))
+        found = coefficients(run, sorted(common))
         if found:
             table, between = variances(found, people)
             reference = table if reference is None else reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from harness.errors import HarnessError
 from harness.heads.procedural import procedural_head
 from harness.methods.kaolrm import material as module
 from harness.methods.kaolrm.adapter import KaoLRMAdapter
@@ -149,6 +151,34 @@ def test_a_tiny_training_exports_what_the_adapter_reads(tmp_path: Path, monkeypa
     view = View(np.random.default_rng(0).integers(0, 255, (80, 80, 3), dtype=np.uint8), mask=mask)
     (found,) = adapter.predict([Sample("one", "s", (view,))])
     assert found.failure is None and found.vertices is not None and np.ptp(found.vertices, axis=0).max() < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("switch", "shared"),
+    [
+        ("regularised", ["pretraining"]),
+        ("photometric", ["pretraining", "landmarks"]),
+        ("bound", ["pretraining", "landmarks"]),
+    ],
+)
+def test_an_ablation_goes_on_from_the_stages_that_its_switch_leaves_alone(
+    switch: str, shared: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "render_training_set", lambda settings, folder, head: made_up(folder))
+    once = Stage(Schedule(steps=1), PLAN)
+    settings = TrainingSettings(pretraining=once, landmarks=once, picture=once, points=100)
+    train(settings, tmp_path / "whole", torch.device("cpu"))
+    for stage in ("pretraining", "landmarks", "picture"):
+        shutil.copytree(tmp_path / "whole" / stage, tmp_path / "less" / stage)
+    ablated = replace(settings, **{switch: False})
+    with pytest.raises(HarnessError, match="other settings"):
+        train(ablated, tmp_path / "less", torch.device("cpu"))
+    for stage in {"landmarks", "picture"} - set(shared):
+        shutil.rmtree(tmp_path / "less" / stage)
+    less, _ = read_weights(train(ablated, tmp_path / "less", torch.device("cpu")))
+    alone, _ = read_weights(train(ablated, tmp_path / "alone", torch.device("cpu")))
+    assert all(torch.equal(less[name], value) for name, value in alone.items())
 
 
 def test_switches_leave_their_losses_out(material: Material, tmp_path: Path) -> None:
