@@ -22,6 +22,7 @@ from harness.methods.lvd.modes import Modes, modes_of, principal_modes
 START_INFLATION = 1.5
 FIT_INFLATION = 1.5
 LOSS_WIDTH = 3.0  # of the Cauchy loss, in units of that error
+MODES = 80  # principal ones of a starting head
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ class StartingHead:
         count: how many principal combinations of its modes.
     """
 
-    def __init__(self, head: Head, count: int = 80) -> None:
+    def __init__(self, head: Head, count: int = MODES) -> None:
         modes = modes_of(head)
         self.template, self.basis = modes.template, principal_modes(modes, count)
         landmarks = head.landmarks(self.template[None])[0]
