@@ -37,7 +37,7 @@ class LessonSettings:
     face: float = 0.8
     triples: float = 0.33
     wide: Augmentation = Augmentation(scale=(0.92, 1.12), shift=0.05)
-    near: Augmentation = Augmentation(scale=(0.72, 0.86), shift=0.04)
+    near: Augmentation = Augmentation(scale=(0.72, 0.86), shift=0.04, colour=0.5)
     disturbance: Disturbance = Disturbance(scene=0.7)
 
 

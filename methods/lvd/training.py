@@ -69,13 +69,13 @@ class TrainingSettings:
         threads: of the computation on a CPU.
     """
 
-    pictures: PictureSettings = PictureSettings(subjects=3000, size=192, neutral=0.5)
+    pictures: PictureSettings = PictureSettings(subjects=2700, size=192, neutral=0.5)
     landmarks: LandmarkSettings = LandmarkSettings()
     lessons: LessonSettings = LessonSettings()
-    regression: int = 400
-    code_rate: float = 0.2
-    perception: Schedule = Schedule(steps=9000, learning_rate=1.5e-3)
-    schedule: Schedule = Schedule(steps=1500, learning_rate=1e-3)
+    regression: int = 600
+    code_rate: float = 0.1
+    perception: Schedule = Schedule(steps=5000, learning_rate=1e-3)
+    schedule: Schedule = Schedule(steps=450, learning_rate=5e-4)
     filter_rate: float = 0.1
     threads: int = 1
 
