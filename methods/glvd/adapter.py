@@ -25,5 +25,5 @@ class Glvd(DescentAdapter):
     def descend(self, placed: Placed) -> Tensor:
         """See DescentAdapter."""
         assert isinstance(self.net, GLVD)
-        features = self.net.encode(placed.images, placed.heat_maps, placed.projection, placed.rotation, placed.clues)
+        features = self.net.encode(placed.images, placed.heat_maps, placed.projection, placed.rotation, placed.expected)
         return self.net.descend(features, placed.start, placed.keypoints, self.steps)[0]

@@ -13,33 +13,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.methods.lvd.expectation import CHANNELS, PROBES, Expected
 from harness.methods.lvd.hourglass import FilterSizes, HourglassStack
-from harness.methods.lvd.network import POINT_SCALE, Features, ImageFilter, OwnRows, ViewCode, WeightNorm, encode
+from harness.methods.lvd.network import POINT_SCALE, Features, ImageFilter, OwnRows, Perception, WeightNorm, encode
+from harness.methods.lvd.network import Sizes as DescentSizes
 
 KEYPOINTS = 68
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """Dimensions of a GLVD network.
+class Sizes(DescentSizes):
+    """Dimensions of a GLVD network: LVD's, whose image filter is f_v, and more.
 
     Attributes:
-        image: side of the square input in pixels.
-        filter: f_v, the image filter of the vertices.
-        keypoint_filter: f_s, the hourglasses behind it (its `inputs` and `stride` are not used).
-        hidden: width of the two hidden layers of both fields.
-        rank: None: own rows of the whole hidden layer; a number: see `harness.methods.lvd.network.OwnRows`.
-        code: width of the code of a whole view; 0: none.
+        keypoint_filter: f_s, the hourglasses behind f_v (its `inputs` and `stride` are not used).
         frequencies: of the relative encoding.
         distance_scale: millimetres that distances are divided by in the relative encoding.
     """
 
-    image: int = 256
     filter: FilterSizes = field(default_factory=lambda: FilterSizes(inputs=4))
     keypoint_filter: FilterSizes = field(default_factory=lambda: FilterSizes(stacks=2))
-    hidden: int = 512
-    rank: int | None = None
-    code: int = 0
     frequencies: int = 4
     distance_scale: float = 100.0
 
@@ -47,11 +40,12 @@ class Sizes:
 PAPER = Sizes()
 MINI = Sizes(
     image=96,
-    filter=FilterSizes(inputs=4, stem=(32, 64, 64), stride=4, stacks=1, depth=3, groups=8),
+    filter=FilterSizes(inputs=4, stem=(32, 64, 64), stride=4, stacks=1, depth=3, groups=8, expected=CHANNELS),
     keypoint_filter=FilterSizes(stem=(32, 48, 48), stacks=1, depth=3, groups=4),
     hidden=256,
     rank=88,
-    code=128,
+    probes=PROBES,
+    free=6,
     frequencies=2,
 )
 
@@ -87,10 +81,10 @@ class Field(nn.Module):
         """(B, P, 3) points with own rows `ids` (P,) and more inputs (B, P, E) -> (B, P, 3) displacements to add."""
         sampled = features.sample(points)
         variance, mean = torch.var_mean(sampled, dim=1, correction=0)
-        code = features.code.mean(dim=1)[:, None].expand(-1, points.shape[1], -1)
+        code = features.code[:, None].expand(-1, points.shape[1], -1)
         x = torch.cat([points / POINT_SCALE, mean, variance, code, *extra], dim=-1)
         x = functional.relu(self.fc2(functional.relu(self.fc1(x))))
-        return -self.fc3.own_rows(x, ids, points - start)
+        return -self.fc3.own_rows(x, ids, points - start, features.code)
 
 
 class GLVD(nn.Module):
@@ -100,25 +94,27 @@ class GLVD(nn.Module):
         super().__init__()
         self.sizes, self.vertices = sizes, vertices
         first, second = sizes.filter, sizes.keypoint_filter
-        maps, keypoint_maps = first.channels * first.stacks, second.channels * second.stacks
+        code = sizes.rank if sizes.probes and sizes.rank is not None else 0
         self.image_filter = ImageFilter(first)
+        self.perception: Perception | None = None
+        if code:
+            self.perception = Perception(first.channels, sizes.probes, sizes.free, code)
         self.join = nn.Conv2d(first.channels + KEYPOINTS, second.channels, 1)
         self.keypoint_filter = HourglassStack(second)
-        self.view_code: ViewCode | None = None
-        if sizes.code:
-            self.view_code = ViewCode(first.channels, maps, sizes.code, first.groups)
         encoding = 2 * sizes.frequencies * KEYPOINTS
         self.encoding = RelativeEncoding(sizes.frequencies, sizes.distance_scale)
-        self.keypoint_field = Field(keypoint_maps, sizes.code, 0, sizes.hidden, sizes.rank, KEYPOINTS)
-        self.vertex_field = Field(maps, sizes.code, encoding, sizes.hidden, sizes.rank, vertices)
+        keypoint_maps = second.channels * second.stacks
+        self.keypoint_field = Field(keypoint_maps, code, 0, sizes.hidden, sizes.rank, KEYPOINTS)
+        self.vertex_field = Field(sizes.values - code, code, encoding, sizes.hidden, sizes.rank, vertices)
 
     def encode(
-        self, images: Tensor, heat_maps: Tensor, projection: Tensor, rotation: Tensor, clues: Tensor
+        self, images: Tensor, heat_maps: Tensor, projection: Tensor, rotation: Tensor, expected: Expected | None = None
     ) -> tuple[Features, Features]:
         """Images (B, n, C, H, W) and the landmark estimator's heat maps (B, n, 68, h, w) -> F_v, F_k."""
-        vertex = encode(self.image_filter, self.view_code, images, projection, rotation, clues)
-        channels = self.sizes.filter.channels
-        last = vertex.maps[:, :, -channels:].flatten(0, 1)
+        vertex = encode(self.image_filter, self.perception, images, projection, rotation, expected)
+        first = self.sizes.filter
+        end = first.channels * first.stacks
+        last = vertex.maps[:, :, end - first.channels : end].flatten(0, 1)
         heat = functional.interpolate(heat_maps.flatten(0, 1), last.shape[-2:], mode="bilinear", align_corners=True)
         stacks = self.keypoint_filter(self.join(torch.cat([last, heat], dim=1)))
         maps = torch.cat(stacks, dim=1).unflatten(0, images.shape[:2])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness.methods.glvd.network import GLVD, MINI
 from harness.methods.lvd.descents import descent_losses, on_the_way
-from harness.methods.lvd.training import Lesson, TrainingSettings, begin, train_descent
+from harness.methods.lvd.training import Lesson, TrainingSettings, begin, train_descent, vertex_losses
 
 __all__: Sequence[str] = ("TrainingSettings", "train")
 
@@ -33,17 +33,15 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     def losses(lesson: Lesson) -> dict[str, Tensor]:
         batch = lesson.batch
         vertex, keypoint = net.encode(
-            batch.images, lesson.seen.heat_maps, lesson.projection, batch.rotation, lesson.clues
+            batch.images, lesson.heat_maps, lesson.projection, batch.rotation, lesson.expected
         )
         start = on_the_way(batch.landmarks, lesson.keypoints, lesson.generator)
         step = net.keypoint_step(keypoint, start, lesson.keypoints)
         own = (torch.rand((len(start), 1, 1), generator=lesson.generator) < OWN_KEYPOINTS).to(device)
         guides = torch.where(own, (start + step).detach(), start)
-        moved = net.vertex_step(vertex, lesson.points, lesson.ids, lesson.start, guides)
+        points = lesson.points()
+        moved = points + net.vertex_step(vertex, points, lesson.ids, lesson.start, guides)
         keypoints = descent_losses(step, batch.landmarks - start, batch.landmarks)
-        return {
-            **descent_losses(moved, lesson.truth - lesson.points, lesson.truth),
-            **{f"keypoint {name}": value for name, value in keypoints.items()},
-        }
+        return {**vertex_losses(lesson, moved), **{f"keypoint {name}": value for name, value in keypoints.items()}}
 
     return train_descent(net, losses, shop, settings, folder, "python -m harness train method=glvd")

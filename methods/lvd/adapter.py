@@ -26,5 +26,5 @@ class Lvd(DescentAdapter):
     def descend(self, placed: Placed) -> Tensor:
         """See DescentAdapter."""
         assert isinstance(self.net, LVD)
-        features = self.net.encode(placed.images, placed.projection, placed.rotation, placed.clues)
+        features = self.net.encode(placed.images, placed.projection, placed.rotation, placed.expected)
         return self.net.descend(features, placed.start, self.steps)

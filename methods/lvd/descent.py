@@ -18,6 +18,7 @@ from harness.methods.lvd.finding import HeadFinder, Placed, read_picture
 from harness.methods.lvd.fitting import HeadFitter
 from harness.methods.lvd.landmarks import LandmarkNetwork
 from harness.methods.lvd.modes import head_signature, same_head
+from harness.methods.lvd.network import Sizes
 from harness.samples import Prediction, Sample
 from harness.training import read_weights
 
@@ -83,7 +84,9 @@ class DescentAdapter(MethodAdapter):
             self._read_weights()
         self.net.eval().requires_grad_(False).to(device)
         self.landmarks.eval().requires_grad_(False).to(device)
-        self.finder = HeadFinder(self.landmarks, self.head, int(self.net.sizes.image), device)  # type: ignore[union-attr, arg-type]
+        sizes = self.net.sizes
+        assert isinstance(sizes, Sizes)
+        self.finder = HeadFinder(self.landmarks, self.head, sizes.image, sizes.filter.stride, device)
         self.fitter = HeadFitter(self.head)
 
     def files(self) -> Sequence[Path]:

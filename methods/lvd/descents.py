@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.geometry.placement import Pose, Sightings, refine_pose, rotation_exponential
+from harness.methods.lvd.expectation import camera_centre
 from harness.methods.lvd.fitting import Place, StartingHead
 from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
 from harness.training_data import Batch
@@ -44,19 +45,25 @@ def look(net: LandmarkNetwork, images: Tensor) -> Landmarks:
 
 
 def placed(
-    batch: Batch, seen: Landmarks, head: StartingHead, disturbance: Disturbance, generator: torch.Generator
+    batch: Batch, seen: Sightings, head: StartingHead, disturbance: Disturbance, generator: torch.Generator
 ) -> tuple[Batch, Tensor]:
-    """The batch in the frame that the landmarks suggest instead of the head's true one, and the head's coefficients."""
-    count, views, _, size = batch.images.shape[:4]
-    half = (size - 1) / 2
-    spread = (seen.spread * half).clamp_min(LEAST_SPREAD)
-    sightings = Sightings(batch.projection, (seen.points + 1) * half, spread)
-    start = Pose(torch.eye(3).repeat(count, 1, 1).to(spread), torch.zeros(count, 3).to(spread))
-    template = refine_pose(head.points.mean.expand(count, -1, -1), sightings, start, iterations=8)
-    pose, coefficients = head(sightings, template, simulated_place(count, disturbance.scene, spread.device, generator))
+    """The batch in the frame that the landmarks suggest instead of the head's true one, and the head's coefficients.
+
+    Args:
+        batch: of which the landmarks were seen, in these or other crops.
+        seen: where, with projections from the batch's frame.
+        head: that is placed.
+        disturbance: of the placement.
+        generator: of what is random.
+    """
+    count, views = seen.points.shape[:2]
+    start = Pose(torch.eye(3).repeat(count, 1, 1).to(seen.spread), torch.zeros(count, 3).to(seen.spread))
+    template = refine_pose(head.points.mean.expand(count, -1, -1), seen, start, iterations=8)
+    place = simulated_place(count, disturbance.scene, seen.spread.device, generator)
+    pose, coefficients = head(seen, template, place)
     more = (torch.rand(count, 1, generator=generator) < disturbance.share).float()
-    turn = torch.deg2rad(more * disturbance.turn * torch.randn((count, 3), generator=generator)).to(spread)
-    shift = (more * disturbance.shift * torch.randn((count, 3), generator=generator)).to(spread)
+    turn = torch.deg2rad(more * disturbance.turn * torch.randn((count, 3), generator=generator)).to(seen.spread)
+    shift = (more * disturbance.shift * torch.randn((count, 3), generator=generator)).to(seen.spread)
     moved = in_frame(batch, Pose(rotation_exponential(turn) @ pose.rotation, pose.translation + shift))
     return (moved if views > 1 else without_depth(moved, head.landmarks(coefficients))), coefficients
 
@@ -71,15 +78,17 @@ def simulated_place(count: int, share: float, device: torch.device, generator: t
 
 
 def without_depth(batch: Batch, landmarks: Tensor) -> Batch:
-    """A batch of single views, each head moved along its line of sight to the depth of `landmarks` (B, 68, 3).
+    """A batch of single views, each head scaled about its camera to the mean depth of `landmarks` (B, 68, 3).
 
-    One view does not tell a large head from a near one, so the depth of a placement says little about the head: the
-    network is asked for its shape there. The picture and its projection stay as they are.
+    One view does not tell a large head from a near one: these heads all give the same picture, and the network is
+    asked for the one that is where the placement says.
     """
-    sight = torch.nn.functional.normalize(batch.rotation[:, 0, 2], dim=-1)
-    difference = (batch.landmarks - landmarks).mean(dim=1)
-    shift = ((difference * sight).sum(dim=-1, keepdim=True) * sight)[:, None]
-    return replace(batch, vertices=batch.vertices - shift, landmarks=batch.landmarks - shift)
+    centre = camera_centre(batch.projection[:, 0])[:, None]
+    sight = torch.nn.functional.normalize(batch.rotation[:, 0, 2], dim=-1)[..., None]
+    depth, wanted = ((x - centre) @ sight for x in (batch.landmarks, landmarks))
+    scale = wanted.mean(dim=1, keepdim=True) / depth.mean(dim=1, keepdim=True)
+    vertices, points = (centre + scale * (x - centre) for x in (batch.vertices, batch.landmarks))
+    return replace(batch, vertices=vertices, landmarks=points)
 
 
 def in_frame(batch: Batch, pose: Pose) -> Batch:
@@ -119,14 +128,21 @@ def descent_losses(found: Tensor, wanted: Tensor, truth: Tensor) -> dict[str, Te
     limit = LARGEST_OFFSET
     place = (found.clamp(-limit, limit) - wanted.clamp(-limit, limit)).abs().mean()
     estimate = truth + found - wanted
-    middle, goal = estimate.mean(dim=1, keepdim=True), truth.mean(dim=1, keepdim=True)
-    with torch.no_grad():
-        u, _, vt = torch.linalg.svd((estimate - middle).mT @ (truth - goal))
-        sign = torch.ones_like(vt[:, :1])
-        sign[:, 0, 2] = torch.det(u @ vt).sign()
-        rotation = (u * sign) @ vt
+    rotation, middle, goal = rigid_motion(estimate, truth)
     shape = ((estimate - middle) @ rotation + goal - truth).abs().mean()
     return {"place": 0.3 * place, "shape": shape}
+
+
+def rigid_motion(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rotation R (B, 3, 3), means m and g (B, 1, 3): (source - m) @ R + g fits `target` best, both (B, P, 3).
+
+    The rotation is taken as a constant by derivatives.
+    """
+    middle, goal = source.mean(dim=1, keepdim=True), target.mean(dim=1, keepdim=True)
+    u, _, vt = torch.linalg.svd(((source - middle).mT @ (target - goal)).detach())
+    sign = torch.ones_like(vt[:, :1])
+    sign[:, 0, 2] = torch.det(u @ vt).sign()
+    return (u * sign) @ vt, middle, goal
 
 
 def normalised_projection(projection: Tensor, size: int) -> Tensor:

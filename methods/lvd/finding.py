@@ -15,15 +15,17 @@ from harness.geometry.crop import Square, square_of_box, square_of_mask, square_
 from harness.geometry.placement import Pose, Sightings, facing_pose, find_pose, residuals
 from harness.heads.head import Head
 from harness.methods.lvd.descents import BALL_CENTRE, BALL_DEVIATION, LEAST_SPREAD, normalised_projection
+from harness.methods.lvd.expectation import Expectation, Expected
 from harness.methods.lvd.fitting import Place, StartingHead
 from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
-from harness.methods.lvd.network import landmark_clues
+from harness.methods.lvd.lessons import heat_maps_of
 from harness.samples import Camera, View
 from harness.training_data import normalise
 from harness.training_pictures import CROP_RADIUS, crop_centre
 
 log = logging.getLogger(__name__)
 
+NEAR_RADIUS = 0.79 * CROP_RADIUS  # millimetres, of the crops that f_v sees: the face and little more
 LARGEST_ERROR = 8.0  # pixels of a crop: with a larger median error the placement is not believed
 Jitter = tuple[float, float, float]
 JITTERS: tuple[Jitter, ...] = (
@@ -57,8 +59,8 @@ class Placed:
         images: (1, n, 4, S, S) network input.
         projection: (1, n, 3, 4) head frame -> homogeneous coordinates in [-1, 1].
         rotation: (1, n, 3, 3) head frame -> camera.
-        heat_maps: (1, n, 68, h, w) of the landmark network.
-        clues: (1, n, 204), see `harness.methods.lvd.network.landmark_clues`.
+        heat_maps: (1, n, 68, h, w) of the found landmarks, in the same crops.
+        expected: what the start lets expect in the crops; used by networks with a perception.
         start: (1, V, 3) the head that the landmarks suggest, in its own frame.
         keypoints: (1, 68, 3) its landmarks.
     """
@@ -70,7 +72,7 @@ class Placed:
     projection: Tensor
     rotation: Tensor
     heat_maps: Tensor
-    clues: Tensor
+    expected: Expected
     start: Tensor
     keypoints: Tensor
 
@@ -145,12 +147,14 @@ class HeadFinder:
         net: finds the landmarks in crops.
         head: whose template landmarks are placed.
         size: side of the final crops in pixels (the landmark network has its own).
+        stride: pixels of these per cell of the feature maps.
         device: of the network.
     """
 
-    def __init__(self, net: LandmarkNetwork, head: Head, size: int, device: torch.device) -> None:
+    def __init__(self, net: LandmarkNetwork, head: Head, size: int, stride: int, device: torch.device) -> None:
         self.net, self.size, self.device = net, size, device
         self.start = StartingHead(head).to("cpu", torch.float64)
+        self.expectation = Expectation(head, size // stride)
         self.model = self.start.points.mean[None]
         self.centre = crop_centre(head)
 
@@ -169,13 +173,21 @@ class HeadFinder:
             place = replace(place, world=((place.world - pose.translation)[:, None] @ pose.rotation)[:, 0])
         to_head = pose.matrix()
         placed = Sightings(sightings.projection @ to_head[:, None], sightings.points, sightings.spread)
-        projection = normalised_projection(_projection(pictures, squares, self.size) @ to_head, self.size).float()[None]
-        images = torch.stack([crop_input(p, s, self.size) for p, s in zip(pictures, squares, strict=True)])
-        rotation = torch.stack([torch.from_numpy(p.camera.rotation.copy()) for p in pictures]) @ pose.rotation
-        clues = landmark_clues(seen.points[None], seen.spread[None], projection, self.start.points.mean.float())
+        near = self._squares(pictures, pose, squares, NEAR_RADIUS)
+        close = normalised_projection(_projection(pictures, near, self.size) @ to_head, self.size).float()[None]
+        images = torch.stack([crop_input(p, s, self.size) for p, s in zip(pictures, near, strict=True)])
+        turn = torch.stack([torch.from_numpy(p.camera.rotation.copy()) for p in pictures]) @ pose.rotation
+        rotation = turn.float()[None]
+        heat_maps = heat_maps_of(placed, close.double(), self.expectation.side).float()
         start, keypoints = self.start.vertices(coefficients).float(), self.start.landmarks(coefficients).float()
-        values = (images[None], projection, rotation.float()[None], seen.heat_maps[None], clues, start, keypoints)
-        return Placed(placed, pose, place, *(x.to(self.device) for x in values))
+        expected = self.expectation(
+            (coefficients.float(), start, self.expectation.normals(start)), close, rotation, images[None]
+        )
+        images, close, rotation, heat_maps, start, keypoints = (
+            x.to(self.device) for x in (images[None], close, rotation, heat_maps, start, keypoints)
+        )
+        expected = expected.to(self.device)
+        return Placed(placed, pose, place, images, close, rotation, heat_maps, expected, start, keypoints)
 
     def _look(
         self, pictures: Sequence[Picture], squares: Sequence[Square], jitters: Sequence[Jitter] = ((0.0, 0.0, 1.0),)
@@ -189,8 +201,8 @@ class HeadFinder:
                 found = self.net(crops.to(self.device))
             points = found.points.cpu() * scale + 2 * size / (size - 1) * torch.tensor([dx, dy])
             looks.append((found.heat_maps.cpu(), points, found.spread.cpu() * scale))
-        heat_maps, points, spread = zip(*looks, strict=True)
-        return Landmarks(heat_maps[0], torch.stack(points).mean(dim=0), torch.stack(spread).mean(dim=0))
+        heat_maps, places, spread = zip(*looks, strict=True)
+        return Landmarks(heat_maps[0], torch.stack(places).mean(dim=0), torch.stack(spread).mean(dim=0))
 
     def _best_square(self, picture: Picture) -> Square:
         """The one in which the landmarks are most certain for the size of the face."""
@@ -219,7 +231,9 @@ class HeadFinder:
         fallback, scene = facing_pose(self.model, sightings, 0), pictures[0].view.scene
         return fallback if scene is None else Pose(fallback.rotation, torch.from_numpy(scene[None, :3, 3].copy()))
 
-    def _squares(self, pictures: Sequence[Picture], pose: Pose, previous: Sequence[Square]) -> list[Square]:
+    def _squares(
+        self, pictures: Sequence[Picture], pose: Pose, previous: Sequence[Square], radius: float = CROP_RADIUS
+    ) -> list[Square]:
         centre = (pose.rotation[0].numpy() @ self.centre) + pose.translation[0].numpy()
-        found = [square_of_sphere(p.camera, centre, CROP_RADIUS) for p in pictures]
+        found = [square_of_sphere(p.camera, centre, radius) for p in pictures]
         return [f or p for f, p in zip(found, previous, strict=True)]

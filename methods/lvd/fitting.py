@@ -20,8 +20,9 @@ from harness.methods.lvd.modes import Modes, modes_of, principal_modes
 
 # Landmarks of one face err together, so each counts as if its error were larger; chosen on held-out synthetic subjects.
 START_INFLATION = 1.5
-FIT_INFLATION = 1.5
+FIT_INFLATION = 4.0  # beside a mesh that was made from them already
 LOSS_WIDTH = 3.0  # of the Cauchy loss, in units of that error
+MODES = 80  # principal ones of a starting head
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ class StartingHead:
         count: how many principal combinations of its modes.
     """
 
-    def __init__(self, head: Head, count: int = 80) -> None:
+    def __init__(self, head: Head, count: int = MODES) -> None:
         modes = modes_of(head)
         self.template, self.basis = modes.template, principal_modes(modes, count)
         landmarks = head.landmarks(self.template[None])[0]
@@ -156,7 +157,7 @@ class HeadFitter:
         correlated: vertices that share one error: neighbours err together, so they count less than independent ones.
     """
 
-    def __init__(self, head: Head, deviation: float = 2.0, correlated: float = 1000.0) -> None:
+    def __init__(self, head: Head, deviation: float = 1.0, correlated: float = 60.0) -> None:
         self.modes: Modes = modes_of(head)
         self.template = self.modes.template.double()
         self.basis = self.modes.basis.flatten(1).T.double()

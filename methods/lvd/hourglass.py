@@ -24,6 +24,8 @@ class FilterSizes:
         stacks: how many hourglasses follow each other; one output map each.
         depth: levels of each hourglass.
         groups: groups of the group normalisations.
+        expected: channels of a picture of what is expected, twice as large as the maps, which joins them behind the
+            stem; 0: none.
     """
 
     inputs: int = 3
@@ -32,6 +34,7 @@ class FilterSizes:
     stacks: int = 4
     depth: int = 2
     groups: int = 32
+    expected: int = 0
 
     @property
     def channels(self) -> int:
@@ -137,8 +140,11 @@ class ImageFilter(HourglassStack):
         self.conv2 = ConvBlock(first, second, sizes.groups)
         self.conv3 = ConvBlock(second, second, sizes.groups)
         self.conv4 = ConvBlock(second, width, sizes.groups)
+        self.expected = nn.Conv2d(sizes.expected, width, 4, stride=2, padding=1) if sizes.expected else None
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """(B, inputs, H, W) -> list of (B, C, h, w), first stack first."""
-        x = functional.relu(self.bn1(self.conv1(images)))
-        return self.refine(self.conv4(self.conv3(self.conv2(x))))
+    def forward(self, images: Tensor, expected: Tensor | None = None) -> list[Tensor]:
+        """(B, inputs, H, W) -> list of (B, C, h, w), first stack first; `expected` (B, E, 2h, 2w) joins them."""
+        x = self.conv4(self.conv3(self.conv2(functional.relu(self.bn1(self.conv1(images))))))
+        if self.expected is not None and expected is not None:
+            x = x + self.expected(expected)
+        return self.refine(x)

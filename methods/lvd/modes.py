@@ -61,9 +61,13 @@ def starting_modes(modes: Modes, count: int) -> Tensor:
 
 
 def principal_modes(modes: Modes, count: int) -> Tensor:
-    """(count, V, 3) uncorrelated combinations of unit variance that move the vertices most, or all there are."""
+    """(count, V, 3) uncorrelated combinations of unit variance that move the vertices most, or all there are.
+
+    Their signs do not depend on the library: the largest weight of each combination is positive.
+    """
     flat = modes.basis.flatten(1).double()
     _, vectors = torch.linalg.eigh(flat @ flat.T)
+    vectors = vectors * vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
     return (vectors.T.flip(0)[:count] @ flat).view(-1, *modes.template.shape).to(modes.template)
 
 

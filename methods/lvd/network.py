@@ -8,18 +8,17 @@ modules and their names are those of the official checkpoint.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.methods.lvd.expectation import CHANNELS, PROBES, Expected, sampled
+from harness.methods.lvd.fitting import MODES
 from harness.methods.lvd.hourglass import FilterSizes, ImageFilter
+from harness.methods.lvd.perception import NORMAL_SCALE, VECTORS, Dense, Reading, SurfaceCode
 
 POINT_SCALE = 50.0  # points enter the network divided by this
-CLUES = 3 * 68
-CLUE_SCALE = 0.04  # of a crop's half side: a usual difference of a landmark from the placed template's
-TRUSTED_SPREAD = 0.02  # likewise: a landmark whose expected error is below this counts in full
 
 
 @dataclass(frozen=True)
@@ -32,23 +31,32 @@ class Sizes:
         hidden: width of the vertex field's two hidden layers.
         rank: None: a hidden unit has a weight for every output, as published. A number: hidden units are reduced to
             so many values first, and an output is the point plus a combination of these (see `OwnRows`).
-        code: width of the code of a whole view that joins the point features; 0 as published (none).
+        probes: points of the starting head at which the whole surface is read; 0 as published (none).
+        free: channels that are read there besides offset and normal.
     """
 
     image: int = 256
     filter: FilterSizes = field(default_factory=FilterSizes)
     hidden: int = 512
     rank: int | None = None
-    code: int = 0
+    probes: int = 0
+    free: int = 0
+
+    @property
+    def values(self) -> int:
+        """How many values join a point: of the maps, of what is read densely, and of the code."""
+        more = 3 * VECTORS + self.free + (self.rank or 0) if self.probes else 0
+        return self.filter.channels * self.filter.stacks + more
 
 
 PAPER = Sizes()
 MINI = Sizes(
     image=96,
-    filter=FilterSizes(inputs=4, stem=(32, 64, 64), stride=4, stacks=1, depth=3, groups=8),
+    filter=FilterSizes(inputs=4, stem=(32, 64, 64), stride=4, stacks=1, depth=3, groups=8, expected=CHANNELS),
     hidden=256,
     rank=88,
-    code=128,
+    probes=PROBES,
+    free=6,
 )
 
 
@@ -59,7 +67,7 @@ class Features:
     Attributes:
         maps: (B, n, C, h, w) feature maps of all stacks.
         projection: (B, n, 3, 4): homogeneous point (millimetres) -> (x w, y w, w), x and y in [-1, 1].
-        code: (B, n, K) code of each view; K = 0 where there is none.
+        code: (B, K) coefficients that the whole surface suggests in all views; K = 0 where there are none.
     """
 
     maps: Tensor
@@ -68,31 +76,7 @@ class Features:
 
     def sample(self, points: Tensor) -> Tensor:
         """(B, P, 3) points -> (B, n, P, C) features at their projections; zero outside an image."""
-        batch, views, channels = self.maps.shape[:3]
-        homogeneous = functional.pad(points, (0, 1), value=1.0)
-        image = torch.einsum("bnij,bpj->bnpi", self.projection, homogeneous)
-        grid = image[..., :2] / image[..., 2:].clamp_min(1e-3)
-        flat = functional.grid_sample(self.maps.flatten(0, 1), grid.flatten(0, 1)[:, :, None], align_corners=True)
-        return flat[..., 0].reshape(batch, views, channels, -1).transpose(2, 3)
-
-
-def landmark_clues(points: Tensor, spread: Tensor, projection: Tensor, template: Tensor) -> Tensor:
-    """What the landmarks of a view tell beyond the placement: where they are found against the placed template's.
-
-    Args:
-        points: (B, n, 68, 2) found, in [-1, 1].
-        spread: (B, n, 68) their expected error, same unit.
-        projection: (B, n, 3, 4) placed head -> homogeneous coordinates in [-1, 1].
-        template: (68, 3) landmarks of the template.
-
-    Returns:
-        (B, n, 204) trust in each landmark, 0..1, and the differences weighted with it.
-    """
-    image = torch.einsum("bnij,kj->bnki", projection[..., :3], template) + projection[:, :, None, :, 3]
-    difference = points - image[..., :2] / image[..., 2:].clamp_min(1e-3)
-    trust = (TRUSTED_SPREAD / spread).clamp(max=1.0)
-    weighted = (difference / CLUE_SCALE).clamp(-4, 4) * trust[..., None]
-    return torch.cat([trust, weighted.flatten(3).flatten(2)], dim=-1)
+        return sampled(self.maps.flatten(0, 1), points, self.projection)
 
 
 class WeightNorm(nn.Module):
@@ -114,9 +98,9 @@ class WeightNorm(nn.Module):
         """(..., inputs) -> (..., outputs)."""
         return functional.linear(x, self.weight(), self.bias)
 
-    def own_rows(self, x: Tensor, ids: Tensor, ahead: Tensor) -> Tensor:
+    def own_rows(self, x: Tensor, ids: Tensor, ahead: Tensor, code: Tensor) -> Tensor:
         """(B, P, inputs) hidden values -> (B, P, 3): each point gets the offset of its own vertex `ids` (P,)."""
-        del ahead
+        del ahead, code
         rows = (3 * ids[:, None] + torch.arange(3, device=ids.device)).flatten()
         weight = self.weight(rows).unflatten(0, (-1, 3))
         return torch.einsum("bpc,pkc->bpk", x, weight) + self.bias[rows].unflatten(0, (-1, 3))
@@ -125,7 +109,8 @@ class WeightNorm(nn.Module):
 class OwnRows(nn.Module):
     """The reduced last layer: hidden -> rank values, shared; vertex = where its descent began + own rows times these.
 
-    The offset is the point against that estimate. The rows may start from a head model's modes.
+    The offset is the point against that estimate. The rows may start from a head model's modes; then the code, which
+    is added to the values, is in coefficients of these.
     """
 
     def __init__(self, hidden: int, rank: int, vertices: int) -> None:
@@ -133,64 +118,70 @@ class OwnRows(nn.Module):
         self.reduce = WeightNorm(hidden, rank)
         self.rows = nn.Parameter(torch.randn(vertices, 3, rank) * 0.1)
 
-    def own_rows(self, x: Tensor, ids: Tensor, ahead: Tensor) -> Tensor:
-        """(B, P, hidden) values -> (B, P, 3) offsets from the vertices `ids` (P,); `ahead` (B, P, 3): point - start."""
-        return ahead - torch.einsum("bpc,pkc->bpk", self.reduce(x), self.rows[ids])
+    def own_rows(self, x: Tensor, ids: Tensor, ahead: Tensor, code: Tensor) -> Tensor:
+        """(B, P, hidden) values -> (B, P, 3) offsets from the vertices `ids` (P,).
+
+        `ahead` (B, P, 3) is point - start; the code is (B, rank), or (B, 0) for none.
+        """
+        values = self.reduce(x)
+        values = values + code[:, None] if code.shape[1] else values
+        return ahead - torch.einsum("bpc,pkc->bpk", values, self.rows[ids])
 
     def start_from(self, modes: Tensor) -> None:
         """Sets the first rows to `modes` (R, V, 3), millimetres per unit, R <= rank."""
         with torch.no_grad():
-            self.reduce.weight_g.mul_(0.3)  # the first estimate is near the start
+            self.reduce.weight_g.mul_(0.03)  # the first estimate is the code's, or the start
             self.rows[:, :, : len(modes)] = modes.permute(1, 2, 0)
 
 
-class ViewCode(nn.Module):
-    """A code of a whole view from its last feature map, its camera's rotation and its landmarks; it modulates the maps.
+class Perception(nn.Module):
+    """What the minis read off the maps of f_v before the fields; see `harness.methods.lvd.perception`."""
 
-    The modulation lets features that are measured along image axes be turned into the head's axes, which matters
-    once views are averaged.
-    """
-
-    def __init__(self, channels: int, maps: int, code: int, groups: int) -> None:
+    def __init__(self, channels: int, probes: int, free: int, rank: int) -> None:
         super().__init__()
-        widths = (channels, channels * 3 // 2, channels * 2, channels * 3)
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
-            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1), nn.GroupNorm(groups, outputs), nn.ReLU()]
-        self.down = nn.Sequential(*layers)
-        self.mix = nn.Sequential(
-            nn.Linear(9 * widths[-1] + 9 + CLUES, code), nn.ReLU(), nn.Linear(code, code), nn.ReLU()
-        )
-        self.modulate = nn.Linear(code, 2 * maps)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d) or (isinstance(layer, nn.Linear) and layer is not self.modulate):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        self.width = 3 * VECTORS + free
+        self.dense = Dense(channels, free)
+        self.surface = SurfaceCode(3 * VECTORS + free + 3, probes, channels, 68, MODES, rank)
 
-    def forward(self, last: Tensor, rotation: Tensor, clues: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """Code (N, K) and modulated maps (N, M, h, w).
+    def forward(self, last: Tensor, projection: Tensor, rotation: Tensor, expected: Expected) -> tuple[Tensor, Tensor]:
+        """Last maps (B, n, C, h, w) with their cameras -> dense maps (B, n, D, h, w) and code (B, rank)."""
+        shape = last.shape[:2]
+        dense = self.dense(last.flatten(0, 1), rotation.flatten(0, 1)).unflatten(0, shape)
+        return dense, self.surface(*self.read(last, dense, projection, expected))
 
-        From the last map (N, C, h, w), rotations (N, 3, 3), clues (N, 204) and all maps (N, M, h, w).
-        """
-        layout = functional.adaptive_avg_pool2d(self.down(last), 3).flatten(1)
-        code = self.mix(torch.cat([layout, rotation.flatten(1), clues], dim=1))
-        scale, shift = self.modulate(code)[:, :, None, None].chunk(2, dim=1)
-        return code, maps * (1 + scale) + shift
+    def read(
+        self, last: Tensor, dense: Tensor, projection: Tensor, expected: Expected
+    ) -> tuple[Reading, Reading, Tensor]:
+        """Arguments of `SurfaceCode`, from last and dense maps (B, n, D, h, w)."""
+        found = sampled(dense.flatten(0, 1), expected.points, projection)
+        surface = torch.cat([found, expected.bent / NORMAL_SCALE], dim=-1), expected.seen
+        keys = functional.relu(sampled(last.flatten(0, 1), expected.keys, projection)), expected.keys_seen
+        return surface, keys, expected.coefficients
+
+    def vectors(self, features: Features) -> Tensor:
+        """(B, n, 6, h, w) of the maps that `encode` made: offset and difference of the normals, in the head's axes."""
+        return features.maps[:, :, -self.width :][:, :, : 3 * VECTORS]
 
 
 def encode(
-    filter: ImageFilter, code: ViewCode | None, images: Tensor, projection: Tensor, rotation: Tensor, clues: Tensor
+    filter: ImageFilter,
+    perception: Perception | None,
+    images: Tensor,
+    projection: Tensor,
+    rotation: Tensor,
+    expected: Expected | None,
 ) -> Features:
-    """Images (B, n, C, H, W) with their cameras -> Features.
+    """Images (B, n, C, H, W) with their cameras and, for a network with a perception, what is expected -> Features.
 
-    Rotation (B, n, 3, 3) head to camera and clues (B, n, 204), see `landmark_clues`, are used for codes only.
+    Projection (B, n, 3, 4) goes to [-1, 1], rotation (B, n, 3, 3) from head to camera.
     """
-    batch, views = images.shape[:2]
-    stacks = filter(images.flatten(0, 1))
-    maps = torch.cat(stacks, dim=1)
-    codes = maps.new_zeros(batch * views, 0)
-    if code is not None:
-        codes, maps = code(stacks[-1], rotation.flatten(0, 1), clues.flatten(0, 1), maps)
-    return Features(maps.unflatten(0, (batch, views)), projection, codes.unflatten(0, (batch, views)))
+    shape = images.shape[:2]
+    if perception is None or expected is None:
+        maps = torch.cat(filter(images.flatten(0, 1)), dim=1).unflatten(0, shape)
+        return Features(maps, projection, maps.new_zeros(shape[0], 0))
+    stacks = [m.unflatten(0, shape) for m in filter(images.flatten(0, 1), expected.picture.flatten(0, 1))]
+    dense, code = perception(stacks[-1], projection, rotation, expected)
+    return Features(torch.cat([*stacks, dense], dim=2), projection, code)
 
 
 class LVD(nn.Module):
@@ -199,12 +190,11 @@ class LVD(nn.Module):
     def __init__(self, sizes: Sizes, vertices: int) -> None:
         super().__init__()
         self.sizes, self.vertices = sizes, vertices
-        maps = sizes.filter.channels * sizes.filter.stacks
         self.image_filter = ImageFilter(sizes.filter)
-        self.view_code: ViewCode | None = None
-        if sizes.code:
-            self.view_code = ViewCode(sizes.filter.channels, maps, sizes.code, sizes.filter.groups)
-        self.fc1 = WeightNorm(3 + maps + sizes.code, sizes.hidden)
+        self.perception: Perception | None = None
+        if sizes.probes and sizes.rank is not None:
+            self.perception = Perception(sizes.filter.channels, sizes.probes, sizes.free, sizes.rank)
+        self.fc1 = WeightNorm(3 + sizes.values, sizes.hidden)
         self.fc2 = WeightNorm(sizes.hidden, sizes.hidden)
         self.fc3 = (
             WeightNorm(sizes.hidden, 3 * vertices)
@@ -212,14 +202,16 @@ class LVD(nn.Module):
             else OwnRows(sizes.hidden, sizes.rank, vertices)
         )
 
-    def encode(self, images: Tensor, projection: Tensor, rotation: Tensor, clues: Tensor) -> Features:
+    def encode(
+        self, images: Tensor, projection: Tensor, rotation: Tensor, expected: Expected | None = None
+    ) -> Features:
         """See `encode`."""
-        return encode(self.image_filter, self.view_code, images, projection, rotation, clues)
+        return encode(self.image_filter, self.perception, images, projection, rotation, expected)
 
     def hidden(self, features: Features, points: Tensor) -> Tensor:
         """(B, P, 3) points -> (B, P, hidden) values of the second hidden layer."""
         sampled = features.sample(points).mean(dim=1)
-        code = features.code.mean(dim=1)[:, None].expand(-1, points.shape[1], -1)
+        code = features.code[:, None].expand(-1, points.shape[1], -1)
         x = functional.relu(self.fc1(torch.cat([points / POINT_SCALE, sampled, code], dim=-1)))
         return functional.relu(self.fc2(x))
 
@@ -231,7 +223,7 @@ class LVD(nn.Module):
 
     def field(self, features: Features, points: Tensor, ids: Tensor, start: Tensor) -> Tensor:
         """(B, P, 3) points of the vertices `ids` (P,), begun at `start` -> (B, P, 3) offsets point - vertex."""
-        return self.fc3.own_rows(self.hidden(features, points), ids, points - start)
+        return self.fc3.own_rows(self.hidden(features, points), ids, points - start, features.code)
 
     def descend(self, features: Features, start: Tensor, steps: int) -> Tensor:
         """(B, V, 3) start -> (B, V, 3) after `steps` times point <- point - field(point)."""

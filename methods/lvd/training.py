@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,23 +14,19 @@ from torch import Tensor, nn
 
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
-from harness.methods.lvd.descents import (
-    Disturbance,
-    descent_losses,
-    look,
-    normalised_projection,
-    on_the_way,
-    placed,
-)
-from harness.methods.lvd.fitting import StartingHead
-from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks, landmark_loss
+from harness.methods.lvd.descents import LARGEST_OFFSET, normalised_projection
+from harness.methods.lvd.landmarks import LandmarkNetwork, landmark_loss
+from harness.methods.lvd.lessons import Lesson, LessonSettings, Teacher
 from harness.methods.lvd.modes import head_signature, modes_of, starting_modes
-from harness.methods.lvd.network import LVD, MINI, OwnRows, landmark_clues
-from harness.training import Schedule, export_weights, fit
-from harness.training_data import Augmentation, Batch, TrainingSet
+from harness.methods.lvd.network import LVD, MINI, OwnRows
+from harness.methods.lvd.perceiving import Perceiver, perception_losses, shape_loss, start_code
+from harness.training import Schedule, export_weights, fit, step_generator
+from harness.training_data import Augmentation, TrainingSet
 from harness.training_pictures import PictureSettings, render_training_set
 
 log = logging.getLogger(__name__)
+
+_REGRESSION_SEED = 7
 
 
 @dataclass(frozen=True)
@@ -64,49 +60,24 @@ class TrainingSettings:
     Attributes:
         pictures: what is rendered; both methods train on the same pictures.
         landmarks: training of the landmark network, which both methods share.
+        lessons: of the perception, which they share too, and of the descents.
+        regression: lessons for the first linear map of the perception's code.
+        perception: training of f_v with the perception.
+        code_rate: factor on the learning rate of that linear map.
         schedule: of the descent network; LVD and GLVD take the same number of steps.
-        images: per step; a step sees either so many subjects once or fewer subjects three times.
-        points: vertices per step.
+        filter_rate: factor on the learning rate of what the perception's training left.
         threads: of the computation on a CPU.
     """
 
-    pictures: PictureSettings = field(default_factory=PictureSettings)
-    landmarks: LandmarkSettings = field(default_factory=LandmarkSettings)
-    schedule: Schedule = field(default_factory=lambda: Schedule(steps=4200, learning_rate=1.5e-3))
-    images: int = 8
-    points: int = 384
+    pictures: PictureSettings = PictureSettings(subjects=2700, size=192, neutral=0.5)
+    landmarks: LandmarkSettings = LandmarkSettings()
+    lessons: LessonSettings = LessonSettings()
+    regression: int = 600
+    code_rate: float = 0.1
+    perception: Schedule = Schedule(steps=5000, learning_rate=1e-3)
+    schedule: Schedule = Schedule(steps=450, learning_rate=5e-4)
+    filter_rate: float = 0.1
     threads: int = 1
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    disturbance: Disturbance = field(default_factory=Disturbance)
-
-
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """One step's material, on the network's device: a placed batch, its landmarks, and points of some vertices.
-
-    Attributes:
-        batch: in the frame of the placement.
-        projection: (B, n, 3, 4) head -> homogeneous coordinates in [-1, 1].
-        seen: its landmarks.
-        clues: (B, n, 204), see `harness.methods.lvd.network.landmark_clues`.
-        ids: (P,) the vertices.
-        start: (B, P, 3) where their descent begins.
-        keypoints: (B, 68, 3) where that of the landmarks begins.
-        points: (B, P, 3) somewhere on their way.
-        truth: (B, P, 3) where they belong.
-        generator: of what else is random in the step.
-    """
-
-    batch: Batch
-    projection: Tensor
-    seen: Landmarks
-    clues: Tensor
-    ids: Tensor
-    start: Tensor
-    keypoints: Tensor
-    points: Tensor
-    truth: Tensor
-    generator: torch.Generator
 
 
 Losses = Callable[[Lesson], Mapping[str, Tensor]]
@@ -115,15 +86,15 @@ Losses = Callable[[Lesson], Mapping[str, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class Workshop:
-    """What the training of either method needs: the head, its pictures, the landmark network."""
+    """What the training of either method needs: the head, who draws its lessons, the finished perception."""
 
     head: Head
-    pictures: TrainingSet
-    landmarks: LandmarkNetwork
+    teacher: Teacher
+    perceiver: Perceiver
 
 
 def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> Workshop:
-    """Renders the pictures and trains the landmark network, or takes them from beside `folder` where they are."""
+    """Renders the pictures and trains landmark network and perception, or takes them from beside `folder`."""
     torch.set_num_threads(settings.threads)
     head = procedural_head()
     pictures = TrainingSet(render_training_set(settings.pictures, folder.parent / "pictures", head), head.template)
@@ -131,7 +102,25 @@ def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> W
     net = LandmarkNetwork().to(device)
     for i in range(1, 1 + len(settings.landmarks.stages)):
         train_landmarks(net, pictures, settings.landmarks, i, folder.parent / f"landmarks{i}")
-    return Workshop(head, pictures, net.eval().requires_grad_(False))
+    net.eval().requires_grad_(False)
+    teacher = Teacher(pictures, net, head, MINI.image, MINI.filter.stride, settings.lessons)
+    torch.manual_seed(settings.perception.seed)
+    perceiver = Perceiver(MINI, head).to(device)
+    perceiver.image_filter.load_state_dict(net.filter.state_dict(), strict=False)  # it sees nothing expected
+    recipe = (pictures.name, settings.landmarks, settings.lessons, settings.regression, MINI)
+    if not (folder.parent / "perception" / "checkpoint.pt").exists():
+        start_code(
+            perceiver, lambda number: teacher.lesson(step_generator(_REGRESSION_SEED, number)), settings.regression
+        )
+    fit(
+        perceiver,
+        lambda generator: perception_losses(perceiver, teacher.lesson(generator)),
+        settings.perception,
+        folder.parent / "perception",
+        recipe=recipe,
+        slower={"perception.surface.linear": settings.code_rate},
+    )
+    return Workshop(head, teacher, perceiver)
 
 
 def train_landmarks(
@@ -167,9 +156,9 @@ def begin(
 
 
 def start_network(net: nn.Module, shop: Workshop) -> None:
-    """Starts the image filter of `net` from the landmark network's, each reduced last layer from the head's modes."""
-    filter = net.get_submodule("image_filter")
-    filter.load_state_dict(shop.landmarks.filter.state_dict())
+    """Starts f_v and the perception of `net` from the trained ones, each reduced last layer from the head's modes."""
+    for part in ("image_filter", "perception"):
+        net.get_submodule(part).load_state_dict(shop.perceiver.get_submodule(part).state_dict())
     modes = modes_of(shop.head)
     for module in net.modules():
         if isinstance(module, OwnRows):
@@ -177,35 +166,20 @@ def start_network(net: nn.Module, shop: Workshop) -> None:
             module.start_from(basis if len(module.rows) == basis.shape[1] else shop.head.landmarks(basis))
 
 
-def vertex_weights(head: Head) -> Tensor:
-    """(V,) how often each vertex is trained: the face, near the landmarks, four times as often as the rest."""
-    distance = torch.cdist(head.template, head.landmarks(head.template[None])[0]).min(dim=1).values
-    return torch.where(distance < 30.0, 4.0, 1.0)
+def vertex_losses(lesson: Lesson, found: Tensor) -> dict[str, Tensor]:
+    """Of vertices (B, P, 3) that were found: their place, and the face's shape as surface distances feel it."""
+    face = slice(lesson.inner)
+    limit = LARGEST_OFFSET
+    place = (found - lesson.truth).clamp(-limit, limit).abs().mean()
+    return {"place": 0.3 * place, "shape": shape_loss(found[:, face], lesson.truth[:, face], lesson.normals[:, face])}
 
 
 def train_descent(
     net: nn.Module, losses: Losses, shop: Workshop, settings: TrainingSettings, folder: Path, command: str
 ) -> Path:
     """Trains `net` in place with `losses`; writes `mini.safetensors` in `folder` at every checkpoint and at the end."""
-    weights, schedule = vertex_weights(shop.head), settings.schedule
-    device = next(net.parameters()).device
-    head = StartingHead(shop.head).to(device)
-    size = int(net.sizes.image)  # type: ignore[union-attr, arg-type]
+    schedule, teacher = settings.schedule, shop.teacher
     path = folder / "mini.safetensors"
-
-    def loss(generator: torch.Generator) -> Mapping[str, Tensor]:
-        views = 3 if torch.rand((), generator=generator) < 0.5 else 1
-        count = max(1, round(settings.images / views))
-        pictures = shop.pictures.random_batch(count, views, size, settings.augmentation, generator).to(device)
-        seen = look(shop.landmarks, pictures.images)
-        batch, coefficients = placed(pictures, seen, head, settings.disturbance, generator)
-        projection = normalised_projection(batch.projection, size)
-        clues = landmark_clues(seen.points, seen.spread, projection, head.points.mean)
-        ids = torch.multinomial(weights, settings.points, generator=generator).to(device)
-        truth = batch.vertices[:, ids]
-        start, keypoints = head.vertices(coefficients, ids), head.landmarks(coefficients)
-        points = on_the_way(truth, start, generator)
-        return losses(Lesson(batch, projection, seen, clues, ids, start, keypoints, points, truth, generator))
 
     def export(steps: int, seconds: float) -> None:
         metadata = {
@@ -213,14 +187,18 @@ def train_descent(
             "seed": str(schedule.seed),
             "steps": f"{steps} of {schedule.steps}",
             "seconds": f"{seconds:.0f}",
-            "subjects": str(len(shop.pictures)),
+            "subjects": str(len(teacher.pictures)),
+            "perception": f"{settings.perception.steps} steps",
             "head": head_signature(shop.head),
             "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         }
-        export_weights(nn.ModuleDict({"net": net, "landmarks": shop.landmarks}), path, metadata)
+        export_weights(nn.ModuleDict({"net": net, "landmarks": teacher.net}), path, metadata)
 
-    recipe = (shop.pictures.name, settings.landmarks, settings.images, settings.points, settings.augmentation)
-    seconds = fit(net, loss, schedule, folder, export, (recipe, settings.disturbance, net.sizes))
+    recipe = (teacher.pictures.name, settings.landmarks, settings.lessons, settings.perception, net.sizes)
+    slower = dict.fromkeys(("image_filter", "perception"), settings.filter_rate)
+    seconds = fit(
+        net, lambda generator: losses(teacher.lesson(generator)), schedule, folder, export, recipe, slower=slower
+    )
     export(schedule.steps, seconds)
     return path
 
@@ -239,8 +217,9 @@ def train(settings: TrainingSettings, folder: Path, device: torch.device) -> Pat
     net, shop = begin(lambda vertices: LVD(MINI, vertices), settings, folder, device)
 
     def losses(lesson: Lesson) -> dict[str, Tensor]:
-        features = net.encode(lesson.batch.images, lesson.projection, lesson.batch.rotation, lesson.clues)
-        offsets = net.field(features, lesson.points, lesson.ids, lesson.start)
-        return descent_losses(-offsets, lesson.truth - lesson.points, lesson.truth)
+        features = net.encode(lesson.batch.images, lesson.projection, lesson.batch.rotation, lesson.expected)
+        points = lesson.points()
+        offsets = net.field(features, points, lesson.ids, lesson.start)
+        return vertex_losses(lesson, points - offsets)
 
     return train_descent(net, losses, shop, settings, folder, "python -m harness train method=lvd")

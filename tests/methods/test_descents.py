@@ -54,9 +54,9 @@ def _pixels(projection: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     return image[..., :2] / image[..., 2:]
 
 
-def _exact(batch: Batch) -> Landmarks:
-    points = 2 * _pixels(batch.projection, batch.landmarks) / (SIZE - 1) - 1
-    return Landmarks(torch.zeros(1), points, torch.full(points.shape[:3], 1e-4))
+def _exact(batch: Batch) -> Sightings:
+    points = _pixels(batch.projection, batch.landmarks)
+    return Sightings(batch.projection, points, torch.full(points.shape[:3], 0.25))
 
 
 def test_another_frame_shows_the_same_pixels(starting: StartingHead) -> None:
@@ -81,9 +81,8 @@ def test_exact_landmarks_of_three_views_place_and_shape_the_head(starting: Start
 def test_a_known_place_tells_the_size_in_one_view(starting: StartingHead) -> None:
     batch, _ = _batch(starting, 1)
     larger = replace(batch, vertices=1.06 * batch.vertices, landmarks=1.06 * batch.landmarks)
-    half = (SIZE - 1) / 2
     seen = _exact(larger)
-    sightings = Sightings(larger.projection, (seen.points + 1) * half, seen.spread * half)
+    sightings = Sightings(larger.projection, seen.points, torch.full_like(seen.spread, 0.005))
     pose = Pose(torch.eye(3).expand(2, 3, 3), torch.zeros(2, 3))
     point = torch.tensor([0.0, 0, 20])
     sizes, depths = [], []
@@ -96,11 +95,16 @@ def test_a_known_place_tells_the_size_in_one_view(starting: StartingHead) -> Non
     assert sizes[1].mean() < sizes[0].mean()
 
 
-def test_depth_of_a_single_view_is_taken_out(starting: StartingHead) -> None:
+def test_a_single_head_is_scaled_to_the_depth_of_the_start_and_its_picture_stays(starting: StartingHead) -> None:
     batch, coefficients = _batch(starting, 1)
     away = torch.tensor([[0.0, 0, 40], [0, 0, -25]])[:, None]  # along the line of sight of a frontal camera
-    far = Batch(batch.images, batch.projection, batch.rotation, batch.vertices + away, batch.landmarks + away)
-    assert torch.allclose(without_depth(far, starting.landmarks(coefficients)).vertices, batch.vertices, atol=1e-3)
+    far = replace(batch, vertices=batch.vertices + away, landmarks=batch.landmarks + away)
+    moved = without_depth(far, starting.landmarks(coefficients))
+    assert torch.allclose(_pixels(far.projection, far.vertices), _pixels(far.projection, moved.vertices), atol=1e-2)
+    depth = moved.landmarks[..., 2].mean(dim=1) - batch.landmarks[..., 2].mean(dim=1)
+    assert depth.abs().max() < 0.1
+    size = [x.vertices.std(dim=1).norm(dim=1) for x in (moved, far)]
+    assert size[0][0] > 1.02 * size[1][0] and size[0][1] < 0.99 * size[1][1]
 
 
 def test_points_on_the_way_lie_between_start_and_truth() -> None:

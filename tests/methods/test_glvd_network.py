@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from harness.methods.glvd.network import GLVD, KEYPOINTS, MINI, RelativeEncoding
+from harness.methods.lvd.expectation import CHANNELS, PROBES, Expected
+from harness.methods.lvd.fitting import MODES
 from harness.methods.lvd.network import Features, OwnRows
 
 VERTICES = 50
@@ -18,7 +20,10 @@ def inputs() -> dict[str, torch.Tensor]:
         "heat": torch.rand(1, 3, KEYPOINTS, 16, 16, generator=generator),
         "projection": projection + 1e-3 * torch.randn(1, 3, 3, 4, generator=generator),
         "rotation": torch.eye(3).expand(1, 3, 3, 3),
-        "clues": torch.randn(1, 3, 204, generator=generator),
+        "picture": torch.randn(1, 3, CHANNELS, 32, 32, generator=generator),
+        "probes": 50 * torch.randn(1, PROBES, 3, generator=generator),
+        "seen": torch.rand(1, 3, PROBES, generator=generator),
+        "bent": torch.randn(1, 3, PROBES, 3, generator=generator),
         "points": 50 * torch.randn(1, VERTICES, 3, generator=generator),
         "keypoints": 50 * torch.randn(1, KEYPOINTS, 3, generator=generator),
     }
@@ -30,12 +35,17 @@ def net() -> GLVD:
     net = GLVD(MINI, VERTICES).eval().requires_grad_(False)
     for field in (net.vertex_field, net.keypoint_field):
         field.fc3.rows *= 10
+    assert net.perception is not None
+    net.perception.surface.linear.weight.normal_(std=1e-3)
     return net
 
 
 def _encode(net: GLVD, inputs: dict[str, torch.Tensor], views: list[int]) -> tuple[Features, Features]:
+    picture, seen, bent = (inputs[k][:, views] for k in ("picture", "seen", "bent"))
+    keys = inputs["keypoints"], seen[:, :, :KEYPOINTS]
+    expected = Expected(picture, inputs["probes"], seen, *keys, bent, torch.zeros(1, MODES))
     with torch.inference_mode():
-        return net.encode(*(inputs[k][:, views] for k in ("images", "heat", "projection", "rotation", "clues")))
+        return net.encode(*(inputs[k][:, views] for k in ("images", "heat", "projection", "rotation")), expected)
 
 
 def _vertices(net: GLVD, inputs: dict[str, torch.Tensor], views: list[int]) -> torch.Tensor:
@@ -85,5 +95,6 @@ def test_rows_that_start_from_modes_reach_every_mode() -> None:
         rows.reduce.weight_g.zero_()
         rows.reduce.bias.copy_(torch.cat([wanted, torch.zeros(2)]))
     points = torch.randn(1, VERTICES, 3)
-    offset = rows.own_rows(torch.randn(1, VERTICES, 16), torch.arange(VERTICES), points - start)
+    none = torch.zeros(1, 0)
+    offset = rows.own_rows(torch.randn(1, VERTICES, 16), torch.arange(VERTICES), points - start, none)
     assert torch.allclose(points - offset, start + torch.einsum("r,rvk->vk", wanted, modes), atol=1e-4)

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from harness.methods.lvd.network import LVD, MINI, PAPER, Features, Sizes, encode
+from harness.methods.lvd.network import LVD, MINI, PAPER, Features, OwnRows, Sizes, encode
 
 ORTHOGRAPHIC = ((1 / 102.4, 0, 0, 0), (0, -1 / 102.4, 0, 0), (0, 0, 0, 1))  # the paper's camera, point -> [-1, 1]
 REFERENCE = Path(__file__).resolve().parents[2] / "../shared/reference/networks"
@@ -39,7 +39,7 @@ def test_official_state_dict_gives_official_outputs(name: str, channels: int) ->
         net.image_filter.get_submodule(module).register_forward_hook(keep)
     with torch.inference_mode():
         projection = torch.tensor(ORTHOGRAPHIC).expand(len(inputs["image"]), 1, 3, 4)
-        features = encode(net.image_filter, None, inputs["image"][:, None], projection, projection, projection)
+        features = encode(net.image_filter, None, inputs["image"][:, None], projection, projection, None)
         for s in range(4):
             results[f"feat{s}"] = features.maps[:, 0, 256 * s : 256 * (s + 1)].numpy()
         results["query"] = net.query(features, inputs["points"]).numpy()
@@ -55,15 +55,16 @@ def test_official_state_dict_gives_official_outputs(name: str, channels: int) ->
 
 def _features(net: LVD, views: int, seed: int = 0) -> Features:
     generator = torch.Generator().manual_seed(seed)
-    channels = net.sizes.filter.channels * net.sizes.filter.stacks
+    rank = net.sizes.rank if net.sizes.probes and net.sizes.rank is not None else 0
+    channels = net.sizes.values - rank
     projection = torch.tensor([[0.01, 0, 0, 0], [0, -0.01, 0, 0], [0, 0, 1e-4, 1.0]])
     projection = projection + 1e-3 * torch.randn(2, views, 3, 4, generator=generator)
     maps = torch.randn(2, views, channels, 16, 16, generator=generator)
-    return Features(maps, projection, torch.randn(2, views, net.sizes.code, generator=generator))
+    return Features(maps, projection, torch.randn(2, rank, generator=generator))
 
 
 def _order(features: Features, order: list[int]) -> Features:
-    return Features(features.maps[:, order], features.projection[:, order], features.code[:, order])
+    return Features(features.maps[:, order], features.projection[:, order], features.code)
 
 
 def test_views_have_no_order_and_a_repeated_view_changes_nothing() -> None:
@@ -79,7 +80,7 @@ def test_views_have_no_order_and_a_repeated_view_changes_nothing() -> None:
     assert not torch.allclose(one, field, atol=1e-2)
 
 
-@pytest.mark.parametrize("sizes", [MINI, replace(MINI, rank=None, code=0)])
+@pytest.mark.parametrize("sizes", [MINI, replace(MINI, rank=None, probes=0)])
 def test_own_rows_belong_to_their_vertex(sizes: Sizes) -> None:
     torch.manual_seed(0)
     net = LVD(sizes, 40)
@@ -92,6 +93,17 @@ def test_own_rows_belong_to_their_vertex(sizes: Sizes) -> None:
         outputs = net.query(features, points).unflatten(1, (40, 3))
         own = torch.stack([outputs[:, v, :, v] for v in range(40)], dim=1)
         assert torch.allclose(own, every, atol=1e-4)
+
+
+def test_the_code_moves_every_point_by_its_modes() -> None:
+    torch.manual_seed(0)
+    net = LVD(MINI, 40)
+    points, features, ids = 50 * torch.randn(2, 40, 3), _features(net, 1), torch.arange(40)
+    assert isinstance(net.fc3, OwnRows)
+    with torch.no_grad():
+        net.fc3.reduce.weight_g.zero_()
+        field = net.field(features, points, ids, points)
+        assert torch.allclose(-field, torch.einsum("br,vkr->bvk", features.code, net.fc3.rows), atol=1e-4)
 
 
 def test_sampling_is_exact_at_a_projected_pixel() -> None:

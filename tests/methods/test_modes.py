@@ -9,7 +9,14 @@ from harness.geometry.placement import rotation_exponential
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
 from harness.methods.lvd.fitting import HeadFitter
-from harness.methods.lvd.modes import POSE_DEVIATION, head_signature, modes_of, same_head, starting_modes
+from harness.methods.lvd.modes import (
+    POSE_DEVIATION,
+    head_signature,
+    modes_of,
+    principal_modes,
+    same_head,
+    starting_modes,
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,13 @@ def test_starting_modes_span_the_head_and_its_rigid_motion(head: Head) -> None:
     change = (shape - head.template).flatten().double()
     left = change - basis @ torch.linalg.lstsq(basis, change[:, None]).solution[:, 0]
     assert float(left.norm() / change.norm()) < 0.1
+
+
+def test_signs_of_principal_modes_are_settled(head: Head, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes, solve = modes_of(head), torch.linalg.eigh
+    before = principal_modes(modes, 20)
+    monkeypatch.setattr(torch.linalg, "eigh", lambda matrix: (solve(matrix)[0], -solve(matrix)[1]))
+    assert torch.allclose(before, principal_modes(modes, 20))
 
 
 def test_signature_tells_heads_apart_but_not_roundings(head: Head) -> None:

@@ -15,6 +15,7 @@ from harness.methods.glvd.adapter import Glvd
 from harness.methods.lvd import training as lvd
 from harness.methods.lvd.adapter import Lvd
 from harness.methods.lvd.descent import DescentAdapter
+from harness.methods.lvd.lessons import LessonSettings
 from harness.synthesis.subject import MIRROR_SEEDS
 from harness.training import Schedule, read_weights
 from harness.training_pictures import PictureSettings
@@ -51,14 +52,15 @@ def test_training_exports_and_resumes(
     once = Schedule(steps=1, checkpoint_minutes=0)
     settings = lvd.TrainingSettings(
         landmarks=lvd.LandmarkSettings(stages=tuple(replace(s, schedule=once) for s in lvd.LANDMARK_STAGES)),
+        lessons=LessonSettings(images=3, points=16),
+        regression=2,
+        perception=once,
         schedule=Schedule(steps=3, checkpoint_minutes=0),
-        images=3,
-        points=16,
     )
     cpu = torch.device("cpu")
     whole = read_weights(train(settings, tmp_path / "a" / "method", cpu))[0]
     (tmp_path / "b").mkdir()
-    monkeypatch.setattr(torch.optim.AdamW, "step", _failing_after(torch.optim.AdamW.step, len(lvd.LANDMARK_STAGES) + 2))
+    monkeypatch.setattr(torch.optim.AdamW, "step", _failing_after(torch.optim.AdamW.step, len(lvd.LANDMARK_STAGES) + 3))
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "b" / "method", cpu)
     monkeypatch.undo()
