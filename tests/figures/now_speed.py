@@ -1,9 +1,9 @@
 """NoW's seconds per scan beside its official program's: `python -m tests.figures.now_speed [rounds]`.
 
 Scans and predictions have the sizes at which the official program was timed (one thread, CPU seconds, on some machine:
-a plain copy of the recipe in numpy and libigl took up to twice as long there as on others of its kind, so the ratios are
-worth no more than that). Prints the CPU seconds of `Protocol.score` (the least of the rounds), the ratio, and how they compare with the
-bare closest-point queries that as many evaluations of all points need.
+a plain copy of the recipe in numpy and libigl took up to twice as long there as on another of its kind, so the ratios
+are worth no more than that). Prints the CPU seconds of `Protocol.score` (the least of the rounds), the ratio, and how
+they compare with the bare closest-point queries that as many evaluations of all points need.
 """
 
 from __future__ import annotations
