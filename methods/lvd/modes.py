@@ -63,11 +63,14 @@ def starting_modes(modes: Modes, count: int) -> Tensor:
 def principal_modes(modes: Modes, count: int) -> Tensor:
     """(count, V, 3) uncorrelated combinations of unit variance that move the vertices most, or all there are.
 
-    Their signs do not depend on the library: the largest weight of each combination is positive.
+    Their signs do not depend on rounding: the largest weight of each combination is positive. In combinations that turn
+    left against right two are equally large; there it is the one at an even place, as in the shipped weights' training.
     """
     flat = modes.basis.flatten(1).double()
     _, vectors = torch.linalg.eigh(flat @ flat.T)
-    vectors = vectors * vectors.gather(0, vectors.abs().argmax(dim=0, keepdim=True)).sign()
+    even = 1 - torch.arange(len(flat)) % 2
+    largest = (vectors.abs() * (1 + 1e-4 * even[:, None])).argmax(dim=0, keepdim=True)
+    vectors = vectors * vectors.gather(0, largest).sign()
     return (vectors.T.flip(0)[:count] @ flat).view(-1, *modes.template.shape).to(modes.template)
 
 
