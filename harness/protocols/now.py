@@ -14,12 +14,12 @@ from harness.errors import ContractError
 from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
-from harness.geometry.together import Fit, alone, together
-from harness.protocols.base import Protocol
-from harness.protocols.checks import check_plausible, fit_fails_without_number
+from harness.geometry.together import Fit
+from harness.protocols.checks import check_plausible
+from harness.protocols.now_base import NowProtocol
 from harness.protocols.now_files import write_official_files
 from harness.protocols.now_fit import fit_landmarks, pose_of, refine
-from harness.protocols.now_truth import NOW_LANDMARKS, NowTruth, predicted_landmarks, truth_warnings
+from harness.protocols.now_truth import NOW_LANDMARKS, NowTruth, truth_warnings
 from harness.protocols.pooled import summarise_points
 from harness.protocols.scores import SampleScore, Score
 from harness.samples import MILLIMETRES_PER, Prediction
@@ -33,11 +33,10 @@ COMPUTES = (
     *("unit", "aggregation"),
 )
 """Fields of the NoW protocols that have one implementation each."""
-NO_NEUTRAL = "no neutral mesh given: scored as predicted"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Now(Protocol):
+class Now(NowProtocol):
     """The official non-metrical NoW score (soubhiksanyal/now_evaluation at 7bd1498 with chumpy 0.70).
 
     1. The scan is cropped to a ball about the face; all vertices in it count, whether a triangle is left or not.
@@ -89,22 +88,6 @@ class Now(Protocol):
     def columns(self) -> tuple[str, ...]:
         """Statistics of the distances."""
         return ("median", "mean", "std")
-
-    def score(self, prediction: Prediction, truth: NowTruth) -> Score:
-        """Scores a prediction in millimetres; see the class."""
-        return alone(self._fit(prediction, truth))
-
-    def score_together(self, cases: Sequence[tuple[Prediction, NowTruth]]) -> list[Score]:
-        """See `Protocol.score_together`."""
-        return together([self._fit(prediction, truth) for prediction, truth in cases])
-
-    @fit_fails_without_number
-    def _fit(self, prediction: Prediction, truth: NowTruth) -> Fit[Score]:
-        neutral = prediction.neutral()
-        landmarks = predicted_landmarks(neutral)
-        if isinstance(landmarks, str):
-            return Score.failed("no_landmarks", landmarks)
-        return (yield from self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL]))
 
     def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Fit[Score]:
         assert prediction.vertices is not None and prediction.faces is not None

@@ -15,11 +15,11 @@ from harness.geometry.mesh import Mesh
 from harness.geometry.moving_points import MovingPoints, Pose
 from harness.geometry.refinement import fit_surface_to_points
 from harness.geometry.surface_tree import FLAT_IN_DOUBLE, SurfaceTree
-from harness.geometry.together import Fit, alone, together
-from harness.protocols.base import Protocol
-from harness.protocols.checks import check_plausible, fit_fails_without_number
-from harness.protocols.now import COMPUTES, NO_NEUTRAL
-from harness.protocols.now_truth import NowTruth, check_spread, predicted_landmarks, truth_warnings
+from harness.geometry.together import Fit
+from harness.protocols.checks import check_plausible
+from harness.protocols.now import COMPUTES
+from harness.protocols.now_base import NowProtocol
+from harness.protocols.now_truth import NowTruth, check_spread, truth_warnings
 from harness.protocols.pooled import in_all
 from harness.protocols.scores import SampleScore, Score
 from harness.samples import Prediction
@@ -30,7 +30,7 @@ _POOR = 10.0  # root mean square millimetres by which landmarks in the right ord
 
 
 @dataclass(frozen=True, kw_only=True)
-class NowStrict(Protocol):
+class NowStrict(NowProtocol):
     """Median and mean distance from the scan's face to the predicted surface after a converged fit with free scale.
 
     1. The scan is cropped as in `Now`.
@@ -68,22 +68,6 @@ class NowStrict(Protocol):
     def summarise(self, rows: Sequence[SampleScore]) -> list[dict[str, Any]]:
         """As the base class, and over the images of all challenges together."""
         return super().summarise([*rows, *(in_all(row) for row in rows if row.condition)])
-
-    def score(self, prediction: Prediction, truth: NowTruth) -> Score:
-        """Scores a prediction in millimetres; see the class."""
-        return alone(self._fit(prediction, truth))
-
-    def score_together(self, cases: Sequence[tuple[Prediction, NowTruth]]) -> list[Score]:
-        """See `Protocol.score_together`."""
-        return together([self._fit(prediction, truth) for prediction, truth in cases])
-
-    @fit_fails_without_number
-    def _fit(self, prediction: Prediction, truth: NowTruth) -> Fit[Score]:
-        neutral = prediction.neutral()
-        landmarks = predicted_landmarks(neutral)
-        if isinstance(landmarks, str):
-            return Score.failed("no_landmarks", landmarks)
-        return (yield from self._score(neutral, landmarks, truth, [] if prediction.has_neutral else [NO_NEUTRAL]))
 
     def _score(self, prediction: Prediction, landmarks: Array, truth: NowTruth, warnings: list[str]) -> Fit[Score]:
         assert prediction.vertices is not None and prediction.faces is not None
