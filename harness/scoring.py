@@ -104,6 +104,8 @@ def score_all(protocol: Protocol, predictions: Sequence[Prediction], truths: Seq
     try:
         found = protocol.score_together(worked)
     except Exception:  # one of them must not keep the others from their scores
+        if len(worked) > 1:
+            log.warning("%s: scores %d samples one by one", protocol.name, len(worked), exc_info=True)
         found = [score(protocol, *case) for case in worked]
     scores = iter(found)
     return [Score.failed(p.failure, p.detail) if p.failure is not None else next(scores) for p in predictions]
