@@ -66,10 +66,13 @@ def test_link_opens_the_comparison_and_one_view_turns_all(page, leaderboard, bal
 
 def test_another_sample_keeps_the_turn_and_stands_in_the_address(page, leaderboard, ball_pair):
     page.goto(link(leaderboard, ball_pair))
-    frame = views(page)
+    page.locator("iframe[title*='linked_view']").wait_for()
+    frame = next(frame for frame in page.frames if "linked_view" in frame.url)
     scene = 'document.getElementById("figure")._fullLayout.scene.camera'
     eye = '{"x":1.5,"y":0.5,"z":1}'
-    frame.evaluate(f'() => {{ Plotly.relayout("figure", {{"scene.camera": {{...{scene}, eye: {eye}}}}}) }}')
+    # turned in the very frame in which the scenes exist, as by an impatient hand
+    turn = f'Plotly.relayout("figure", {{"scene.camera": {{...{scene}, eye: {eye}}}}})'
+    frame.wait_for_function(f"() => {{ const drawn = ({CAMERAS})().length === 4; if (drawn) {turn}; return drawn; }}")
     same = f"""() => ({CAMERAS})().every(now => Math.hypot(...Object.entries({eye}).map(
         ([axis, place]) => JSON.parse(now)[axis] - place)) < 1e-6)"""
     frame.wait_for_function(same)
