@@ -130,7 +130,7 @@ class DescentAdapter(MethodAdapter):
             parameters: dict[str, NDArray[Any]] = {}
             neutral: tuple[NDArray[Any] | None, NDArray[Any] | None] = None, None
             if self.fit == "head":
-                fitted = self.fitter.fit_views(self.fitter.fit_mesh(vertices), placed.sightings, placed.place)
+                fitted = self.fitter.fit_mesh(vertices)
                 vertices = fitted.vertices
                 parameters = {k: v.numpy() for k, v in self.fitter.modes.parameters(fitted.coefficients).items()}
                 neutral = self._neutral(fitted.coefficients)

@@ -39,7 +39,7 @@ class Disturbance:
 
 @torch.no_grad()
 def look(net: LandmarkNetwork, images: Tensor) -> Landmarks:
-    """The landmarks in images (B, n, C, S, S); heat maps (B, n, 68, h, w), points (B, n, 68, 2), spread (B, n, 68)."""
+    """The landmarks in images (B, n, C, S, S); heat maps (B, n, K, h, w), points (B, n, K, 2), spread (B, n, K)."""
     found = net(images.flatten(0, 1))
     return Landmarks(*(x.unflatten(0, images.shape[:2]) for x in (found.heat_maps, found.points, found.spread)))
 

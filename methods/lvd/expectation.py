@@ -206,10 +206,10 @@ def probes_of(head: Head, count: int) -> Tensor:
     face = face_vertices(head)
     rest = outer_vertices(head) & ~face
     inner = 4 * count // 5
-    return torch.cat([_spread(head.template, face, inner), _spread(head.template, rest, count - inner)])
+    return torch.cat([spread_out(head.template, face, inner), spread_out(head.template, rest, count - inner)])
 
 
-def _spread(points: Tensor, allowed: Tensor, count: int) -> Tensor:
+def spread_out(points: Tensor, allowed: Tensor, count: int) -> Tensor:
     """(count,) indices of allowed points, each the one farthest from those before it."""
     chosen = [int(torch.nonzero(allowed)[0])]
     distance = torch.where(allowed, torch.inf, -1.0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from harness.geometry.placement import (
     Pose,
@@ -16,11 +17,11 @@ from harness.geometry.placement import (
     rotation_exponential,
 )
 from harness.heads.head import Head
+from harness.methods.lvd.landmarks import POINTS, SoughtPoints
 from harness.methods.lvd.modes import Modes, modes_of, principal_modes
 
 # Landmarks of one face err together, so each counts as if its error were larger; chosen on held-out synthetic subjects.
-START_INFLATION = 1.5
-FIT_INFLATION = 4.0  # beside a mesh that was made from them already
+INFLATION = 1.5
 LOSS_WIDTH = 3.0  # of the Cauchy loss, in units of that error
 MODES = 80  # principal ones of a starting head
 
@@ -35,11 +36,10 @@ class HeadFit:
 
 @dataclass(frozen=True, eq=False)
 class LinearPoints:
-    """Points that depend linearly on coefficients: mean (K, 3), basis (M, K, 3), precision (M, M) of their prior."""
+    """Points that depend linearly on coefficients, each of unit variance: mean (K, 3) and basis (M, K, 3)."""
 
     mean: Tensor
     basis: Tensor
-    precision: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,32 +65,27 @@ class Place:
         return jacobian.mT @ jacobian, jacobian.mT @ error[..., None]
 
 
-def fit_landmarks(
+def fit_points(
     points: LinearPoints,
     seen: Sightings,
     pose: Pose,
-    expected: Tensor,
-    inflation: float,
     place: Place | None = None,
     iterations: int = 6,
 ) -> tuple[Pose, Tensor]:
-    """Pose and coefficients of a batch that explain the landmarks of the views best (Gauss-Newton, Cauchy loss).
+    """Pose and coefficients (B, M) of a batch that explain the sightings best (Gauss-Newton, Cauchy loss).
 
     Args:
-        points: the landmarks of a head model.
+        points: of a head model.
         seen: where they are.
         pose: to start from.
-        expected: (B, M) the prior's mean, to start from.
-        inflation: factor on the landmarks' expected errors.
         place: what is known of the pose beside them.
         iterations: how many.
     """
-    seen = Sightings(seen.projection, seen.points, seen.spread * inflation)
-    count, modes = expected.shape
-    prior = torch.zeros(6 + modes, 6 + modes).to(expected)
-    prior[6:, 6:] = points.precision
-    prior[:6, :6].fill_diagonal_(1e-6)
-    coefficients = expected
+    seen = Sightings(seen.projection, seen.points, seen.spread * INFLATION)
+    count, modes = len(pose.translation), len(points.basis)
+    prior = torch.ones(6 + modes).to(points.basis)
+    prior[:6] = 1e-6
+    coefficients = pose.translation.new_zeros(count, modes)
     for _ in range(iterations):
         model = points.mean + torch.einsum("bm,mkd->bkd", coefficients, points.basis)
         by_turn, by_world = pose_derivatives(model, seen, pose)
@@ -99,9 +94,9 @@ def fit_landmarks(
         weight = 1 / (1 + error.square().sum(dim=-1) / LOSS_WIDTH**2)
         jacobian = torch.cat([by_turn, by_world, by_mode], dim=-1) / seen.spread[..., None, None]
         weighted = (jacobian * weight[..., None, None]).flatten(1, 3).mT
-        change = torch.cat([expected.new_zeros(count, 6), coefficients - expected], dim=1)
-        gradient = weighted @ error.flatten(1)[..., None] + prior @ change[..., None]
-        hessian = weighted @ jacobian.flatten(1, 3) + prior
+        change = functional.pad(coefficients, (6, 0))
+        gradient = weighted @ error.flatten(1)[..., None] + (prior * change)[..., None]
+        hessian = weighted @ jacobian.flatten(1, 3) + torch.diag(prior)
         if place is not None:
             more, slope = place.normal_equations(pose)
             hessian[:, :6, :6] += more
@@ -123,20 +118,20 @@ class StartingHead:
     def __init__(self, head: Head, count: int = MODES) -> None:
         modes = modes_of(head)
         self.template, self.basis = modes.template, principal_modes(modes, count)
-        landmarks = head.landmarks(self.template[None])[0]
-        self.points = LinearPoints(landmarks, head.landmarks(self.basis), torch.eye(len(self.basis)))
+        self.sought = SoughtPoints(head)
+        mean, basis = self.sought(self.template[None])[0], self.sought(self.basis)
+        self.points = LinearPoints(mean, basis)
 
     def to(self, device: torch.device | str, dtype: torch.dtype = torch.float32) -> StartingHead:
         """Moves it in place."""
         self.template, self.basis = (x.to(device, dtype) for x in (self.template, self.basis))
         points = self.points
-        self.points = LinearPoints(*(x.to(device, dtype) for x in (points.mean, points.basis, points.precision)))
+        self.points = LinearPoints(points.mean.to(device, dtype), points.basis.to(device, dtype))
         return self
 
     def __call__(self, seen: Sightings, pose: Pose, place: Place | None = None) -> tuple[Pose, Tensor]:
         """Pose and coefficients (B, count), from a pose of the template."""
-        expected = pose.translation.new_zeros(len(pose.translation), len(self.basis))
-        return fit_landmarks(self.points, seen, pose, expected, START_INFLATION, place)
+        return fit_points(self.points, seen, pose, place)
 
     def vertices(self, coefficients: Tensor, ids: Tensor | None = None) -> Tensor:
         """(B, V, 3) in the head's frame, or those of the vertices `ids`."""
@@ -145,7 +140,8 @@ class StartingHead:
 
     def landmarks(self, coefficients: Tensor) -> Tensor:
         """(B, 68, 3) in the head's frame."""
-        return self.points.mean + torch.einsum("bm,mkd->bkd", coefficients, self.points.basis)
+        points = self.points
+        return points.mean[:POINTS] + torch.einsum("bm,mkd->bkd", coefficients, points.basis[:, :POINTS])
 
 
 class HeadFitter:
@@ -157,15 +153,13 @@ class HeadFitter:
         correlated: vertices that share one error: neighbours err together, so they count less than independent ones.
     """
 
-    def __init__(self, head: Head, deviation: float = 1.0, correlated: float = 60.0) -> None:
+    def __init__(self, head: Head, deviation: float = 1.0, correlated: float = 30.0) -> None:
         self.modes: Modes = modes_of(head)
         self.template = self.modes.template.double()
         self.basis = self.modes.basis.flatten(1).T.double()
-        self.landmarks = head.landmarks(self.modes.template[None])[0].double()
-        self.landmark_basis = head.landmarks(self.modes.basis).double()
         self.ridge = deviation**2 * correlated
-        self.precision = self.basis.T @ self.basis / self.ridge + torch.eye(self.basis.shape[1]).to(self.basis)
-        self.factor = torch.linalg.cholesky(self.precision)
+        precision = self.basis.T @ self.basis / self.ridge + torch.eye(self.basis.shape[1]).to(self.basis)
+        self.factor = torch.linalg.cholesky(precision)
 
     def fit_mesh(self, vertices: Tensor, iterations: int = 5) -> HeadFit:
         """Ridge least squares to (V, 3) vertices near the head's frame; rigid motion and coefficients in turn."""
@@ -183,20 +177,6 @@ class HeadFitter:
     def shaped(self, coefficients: Tensor) -> Tensor:
         """(V, 3) vertices of the head with these coefficients."""
         return self.template + (self.basis @ coefficients).view_as(self.template)
-
-    def fit_views(self, start: HeadFit, seen: Sightings, place: Place | None = None) -> HeadFit:
-        """Fits the landmarks of the views, with a fitted mesh and its precision as the prior.
-
-        Args:
-            start: from `fit_mesh`; near its optimum the misfit to that mesh is quadratic in the coefficients.
-            seen: of one subject (B = 1), projections from the frame of `start`.
-            place: of the head in that frame.
-        """
-        rotation, translation = _rigid(self.shaped(start.coefficients), start.vertices)
-        points = LinearPoints(self.landmarks, self.landmark_basis, self.precision)
-        pose = Pose(rotation[None], translation[None])
-        pose, found = fit_landmarks(points, seen, pose, start.coefficients[None], FIT_INFLATION, place)
-        return HeadFit(self.shaped(found[0]) @ pose.rotation[0].T + pose.translation[0], found[0])
 
 
 def _rigid(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ from harness.heads.head import Head
 from harness.methods.lvd.descents import LEAST_SPREAD, Disturbance, look, normalised_projection, on_the_way, placed
 from harness.methods.lvd.expectation import Expectation, Expected, face_vertices, outer_vertices
 from harness.methods.lvd.fitting import StartingHead
-from harness.methods.lvd.landmarks import POINTS, LandmarkNetwork
+from harness.methods.lvd.landmarks import POINTS, SOUGHT, LandmarkNetwork
 from harness.training_data import Augmentation, Batch, TrainingSet, random_crops
 
 _REGULAR = Augmentation(scale=(1.0, 1.0), shift=0.0, roll=0.0)
@@ -53,7 +53,6 @@ class Lesson:
         ids: (P,) the vertices.
         inner: how many of them, the first ones, are in the face.
         start: (B, P, 3) where their descent begins.
-        start_normals: (B, P, 3) of the starting head there.
         keypoints: (B, 68, 3) where the descent of the landmarks begins.
         truth: (B, P, 3) where the vertices belong.
         normals: (B, P, 3) of the true head there.
@@ -67,7 +66,6 @@ class Lesson:
     ids: Tensor
     inner: int
     start: Tensor
-    start_normals: Tensor
     keypoints: Tensor
     truth: Tensor
     normals: Tensor
@@ -152,7 +150,6 @@ class Teacher:
             ids,
             inner,
             start[:, ids],
-            start_normals[:, ids],
             self.start.landmarks(coefficients),
             batch.vertices[:, ids],
             normals[:, ids],
@@ -169,12 +166,12 @@ def regular_projection(pictures: TrainingSet, subjects: Tensor, views: Tensor, s
 
 
 def find_all(pictures: TrainingSet, net: LandmarkNetwork, wide: Augmentation, batch: int = 64) -> Tensor:
-    """(N, n, 68, 3) the landmarks in every picture: pixels of its regular crop, and their expected error.
+    """(N, n, SOUGHT, 3) the points in every picture: pixels of its regular crop, and their expected error.
 
     Each is looked for once, in a varied crop.
     """
     size, views = net.sizes.image, torch.arange(pictures.views)
-    found = torch.empty(len(pictures), pictures.views, POINTS, 3)
+    found = torch.empty(len(pictures), pictures.views, SOUGHT, 3)
     for first in range(0, len(pictures), batch):
         subjects = torch.arange(first, min(first + batch, len(pictures)))
         shown = views.expand(len(subjects), -1)
@@ -202,15 +199,15 @@ def in_crop(points: Tensor, source: Tensor, target: Tensor) -> tuple[Tensor, Ten
 
 
 def heat_maps_of(seen: Sightings, projection: Tensor, side: int) -> Tensor:
-    """(B, n, K, side, side) normal distributions about the landmarks as wide as their expected errors; sums of 1.
+    """(B, n, 68, side, side) normal distributions about the landmarks as wide as their expected errors; sums of 1.
 
     Args:
-        seen: the landmarks, in any crops.
+        seen: the sought points, of which the landmarks are the first, in any crops.
         projection: (B, n, 3, 4) projections to [-1, 1] of the crops that the maps cover.
         side: of the maps in cells.
     """
-    points, scale = in_crop(seen.points, seen.projection, projection)
-    width = (scale[..., None] * seen.spread).clamp_min(1 / side)[..., None]
+    points, scale = in_crop(seen.points[:, :, :POINTS], seen.projection, projection)
+    width = (scale[..., None] * seen.spread[:, :, :POINTS]).clamp_min(1 / side)[..., None]
     axis = torch.linspace(-1, 1, side).to(points)
     column, row = (-0.5 * ((axis - points[..., i, None]) / width).square() for i in (0, 1))
     return (row[..., :, None] + column[..., None, :]).flatten(3).softmax(dim=3).unflatten(3, (side, side))

@@ -32,7 +32,7 @@ class Sizes:
         rank: None: a hidden unit has a weight for every output, as published. A number: hidden units are reduced to
             so many values first, and an output is the point plus a combination of these (see `OwnRows`).
         probes: points of the starting head at which the whole surface is read; 0 as published (none).
-        free: channels that are read there besides offset and normal.
+        free: values that are read there besides the vectors.
     """
 
     image: int = 256
@@ -157,10 +157,6 @@ class Perception(nn.Module):
         surface = torch.cat([found, expected.bent / NORMAL_SCALE], dim=-1), expected.seen
         keys = functional.relu(sampled(last.flatten(0, 1), expected.keys, projection)), expected.keys_seen
         return surface, keys, expected.coefficients
-
-    def vectors(self, features: Features) -> Tensor:
-        """(B, n, 6, h, w) of the maps that `encode` made: offset and difference of the normals, in the head's axes."""
-        return features.maps[:, :, -self.width :][:, :, : 3 * VECTORS]
 
 
 def encode(

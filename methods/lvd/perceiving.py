@@ -1,4 +1,4 @@
-"""Training of the perception that LVD and GLVD share: dense offsets and normals, and the shape that they suggest."""
+"""Training of the perception that LVD and GLVD share: the shape that it suggests."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from torch.nn import functional
 
 from harness.heads.head import Head
 from harness.methods.lvd.descents import rigid_motion
-from harness.methods.lvd.expectation import Expected, facing
+from harness.methods.lvd.expectation import Expected
 from harness.methods.lvd.hourglass import ImageFilter
 from harness.methods.lvd.lessons import Lesson
 from harness.methods.lvd.modes import modes_of, starting_modes
 from harness.methods.lvd.network import Features, Perception, Sizes, encode
-from harness.methods.lvd.perception import NORMAL_SCALE, OFFSET_SCALE
 from harness.training_data import Batch
 
 RIDGE = 1000.0  # lessons' worth of prior that an input says nothing
@@ -89,24 +88,10 @@ def wanted_code(lesson: Lesson, basis: Tensor) -> Tensor:
 
 
 def perception_losses(net: Perceiver, lesson: Lesson) -> dict[str, Tensor]:
-    """What is read at the lesson's vertices where they are seen, and the shape by the code.
-
-    `offset` and `normal`: mean absolute difference in units of the network; `shape`: see `shape_loss`, of the vertices
-    in the face; `rest`: a tenth of the mean absolute difference of all.
-    """
-    features = net(lesson.batch, lesson.projection, lesson.expected)
-    vectors = net.perception.vectors(features)
-    found = Features(vectors, lesson.projection, features.code).sample(lesson.start)
-    seen = facing(lesson.start, lesson.start_normals, lesson.projection)
-    seen = seen * facing(lesson.truth, lesson.normals, lesson.projection)
-    weight = (seen / seen.sum().clamp_min(1e-6))[..., None] / 3
-    offset = ((lesson.truth - lesson.start) / OFFSET_SCALE)[:, None]
-    normal = ((lesson.normals - lesson.start_normals) / NORMAL_SCALE)[:, None]
-    moved = net.shaped(lesson.start, features.code, lesson.ids)
-    face = slice(lesson.inner)
+    """`shape`: see `shape_loss`, of the face's vertices; `rest`: a tenth of the mean absolute difference of all."""
+    code = net(lesson.batch, lesson.projection, lesson.expected).code
+    moved, face = net.shaped(lesson.start, code, lesson.ids), slice(lesson.inner)
     return {
-        "offset": ((found[..., :3] - offset).abs() * weight).sum(),
-        "normal": ((found[..., 3:] - normal).abs() * weight).sum(),
         "shape": shape_loss(moved[:, face], lesson.truth[:, face], lesson.normals[:, face]),
         "rest": 0.1 * (moved - lesson.truth).abs().mean(),
     }

@@ -1,4 +1,4 @@
-"""What the minis read off a feature map before the fields: offsets and normals of the start, and modes of the whole.
+"""What the minis read off a feature map before the fields: vectors and values per cell, and modes of the whole head.
 
 LVD and GLVD share this stage and its training (`perceiving.py`).
 """
@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-VECTORS = 2  # per cell: offset of the surface from the starting head, difference of the normals
-OFFSET_SCALE = 5.0  # millimetres per unit
-NORMAL_SCALE = 0.2
+VECTORS = 2  # per cell
+NORMAL_SCALE = 0.2  # of differences of normals
 _LEAST_SEEN = 0.05
 
 

@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from harness.heads.head import Head
 from harness.heads.procedural import procedural_head
 from harness.methods.lvd.descents import LARGEST_OFFSET, normalised_projection
-from harness.methods.lvd.landmarks import LandmarkNetwork, landmark_loss
+from harness.methods.lvd.landmarks import LandmarkNetwork, SoughtPoints, landmark_loss
 from harness.methods.lvd.lessons import Lesson, LessonSettings, Teacher
 from harness.methods.lvd.modes import head_signature, modes_of, starting_modes
 from harness.methods.lvd.network import LVD, MINI, OwnRows
@@ -40,8 +41,7 @@ class LandmarkStage:
 LANDMARK_STAGES = (
     # Loose crops first, since the network also has to find the head in a whole mask; then what a second look sees.
     LandmarkStage(Schedule(1500, learning_rate=3e-3, seed=0), Augmentation(scale=(0.85, 1.6), shift=0.1, roll=15.0)),
-    LandmarkStage(Schedule(2000, learning_rate=2e-3, seed=1), Augmentation(scale=(0.85, 1.45), shift=0.08, roll=12.0)),
-    LandmarkStage(Schedule(1450, learning_rate=2e-3, seed=3), Augmentation(scale=(0.85, 1.35), shift=0.08, roll=12.0)),
+    LandmarkStage(Schedule(9000, learning_rate=2e-3, seed=1), Augmentation(scale=(0.85, 1.35), shift=0.08, roll=12.0)),
 )
 
 
@@ -69,12 +69,12 @@ class TrainingSettings:
         threads: of the computation on a CPU.
     """
 
-    pictures: PictureSettings = PictureSettings(subjects=2700, size=192, neutral=0.5)
+    pictures: PictureSettings = PictureSettings(subjects=7000, size=192, neutral=0.5)
     landmarks: LandmarkSettings = LandmarkSettings()
     lessons: LessonSettings = LessonSettings()
     regression: int = 600
-    code_rate: float = 0.1
-    perception: Schedule = Schedule(steps=5000, learning_rate=1e-3)
+    code_rate: float = 0.15
+    perception: Schedule = Schedule(steps=11000, learning_rate=1e-3)
     schedule: Schedule = Schedule(steps=450, learning_rate=5e-4)
     filter_rate: float = 0.1
     threads: int = 1
@@ -101,7 +101,7 @@ def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> W
     torch.manual_seed(0)
     net = LandmarkNetwork().to(device)
     for i in range(1, 1 + len(settings.landmarks.stages)):
-        train_landmarks(net, pictures, settings.landmarks, i, folder.parent / f"landmarks{i}")
+        train_landmarks(net, head, pictures, settings.landmarks, i, folder.parent / f"landmarks{i}")
     net.eval().requires_grad_(False)
     teacher = Teacher(pictures, net, head, MINI.image, MINI.filter.stride, settings.lessons)
     torch.manual_seed(settings.perception.seed)
@@ -124,18 +124,18 @@ def prepare(settings: TrainingSettings, folder: Path, device: torch.device) -> W
 
 
 def train_landmarks(
-    net: LandmarkNetwork, pictures: TrainingSet, settings: LandmarkSettings, number: int, folder: Path
+    net: LandmarkNetwork, head: Head, pictures: TrainingSet, settings: LandmarkSettings, number: int, folder: Path
 ) -> None:
     """Trains `net` in place on single views in stage `number`; at once if `folder` holds the finished training."""
     size, device, stage = net.sizes.image, net.head.weight.device, settings.stages[number - 1]
+    sought = SoughtPoints(head)
 
     def loss(generator: torch.Generator) -> dict[str, Tensor]:
-        batch = pictures.random_batch(settings.batch, 1, size, stage.augmentation, generator).to(device)
-        homogeneous = torch.cat([batch.landmarks, torch.ones_like(batch.landmarks[..., :1])], dim=-1)
+        batch = pictures.random_batch(settings.batch, 1, size, stage.augmentation, generator)
+        homogeneous = functional.pad(sought(batch.vertices), (0, 1), value=1.0)
         image = torch.einsum("bij,bkj->bki", normalised_projection(batch.projection[:, 0], size), homogeneous)
-        found = net(batch.images[:, 0])
         truth = image[..., :2] / image[..., 2:]
-        return {"landmarks": landmark_loss(found, truth)}
+        return {"landmarks": landmark_loss(net(batch.images[:, 0].to(device)), truth.to(device))}
 
     recipe = (pictures.name, settings.stages[:number], settings.batch, net.sizes)
     fit(net, loss, stage.schedule, folder, recipe=recipe)

@@ -7,7 +7,7 @@ import torch
 
 from harness.heads.procedural import procedural_head
 from harness.methods.lvd.expectation import face_vertices
-from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
+from harness.methods.lvd.landmarks import SOUGHT, LandmarkNetwork, Landmarks
 from harness.methods.lvd.lessons import LessonSettings, Teacher, VertexChoice, find_all, regular_projection
 from harness.training_data import Augmentation, TrainingSet
 from tests.methods.test_training import SUBJECTS, VIEWS, _pictures
@@ -20,8 +20,8 @@ class Fixed(LandmarkNetwork):
 
     def forward(self, crops: torch.Tensor) -> Landmarks:
         """See LandmarkNetwork."""
-        points = torch.tensor([0.4, -0.2]).expand(len(crops), 68, 2)
-        return Landmarks(torch.zeros(len(crops), 68, 24, 24), points, torch.full((len(crops), 68), 0.2))
+        points = torch.tensor([0.4, -0.2]).expand(len(crops), SOUGHT, 2)
+        return Landmarks(torch.zeros(len(crops), SOUGHT, 24, 24), points, torch.full((len(crops), SOUGHT), 0.2))
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def pictures(tmp_path: Path) -> TrainingSet:
 
 
 def test_landmarks_of_every_picture_are_told_in_its_regular_crop(pictures: TrainingSet) -> None:
-    half = 95 / 2
+    half = (LandmarkNetwork().sizes.image - 1) / 2
     plain = find_all(pictures, Fixed(), PLAIN)
-    assert plain.shape == (SUBJECTS, VIEWS, 68, 3)
+    assert plain.shape == (SUBJECTS, VIEWS, SOUGHT, 3)
     assert torch.allclose(plain[..., :2], torch.tensor([1.4 * half, 0.8 * half]).expand_as(plain[..., :2]), atol=0.01)
     twice = find_all(pictures, Fixed(), Augmentation(scale=(2.0, 2.0), shift=0.0, roll=0.0))
     assert torch.allclose(twice[..., 2], 2 * plain[..., 2], rtol=0.02)

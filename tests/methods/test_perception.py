@@ -1,4 +1,4 @@
-"""The perception of the minis: vectors turn with cameras, views fuse by what they see, offsets give the modes."""
+"""The perception of the minis: vectors turn with cameras, views fuse by what they see, what is read gives modes."""
 
 from dataclasses import replace
 from functools import partial
@@ -61,8 +61,7 @@ def _lesson(head: Head, expectation: Expectation, number: int) -> Lesson:
     normals, ids = expectation.normals(truth), torch.nonzero(face_vertices(head))[::20, 0]
     expected = expectation((coefficients, start, expectation.normals(start)), projection, rotation, images)
     batch = Batch(images, projection, rotation, truth, starting.landmarks(coefficients))
-    some = (v[:, ids] for v in (start, expectation.normals(start), truth, normals))
-    first, first_normals, goal, goal_normals = some
+    first, goal, goal_normals = (v[:, ids] for v in (start, truth, normals))
     heat_maps, keypoints = torch.zeros(4, 1, 68, 24, 24), batch.landmarks
     return Lesson(
         batch,
@@ -72,7 +71,6 @@ def _lesson(head: Head, expectation: Expectation, number: int) -> Lesson:
         ids,
         len(ids),
         first,
-        first_normals,
         keypoints,
         goal,
         goal_normals,
