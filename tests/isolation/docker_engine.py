@@ -55,9 +55,13 @@ def docker_base(docker_host: str) -> Iterator[str]:
     yield BASE
     for container in client.containers.list(all=True, filters={"label": engine.WORKER_LABEL}):
         container.remove(force=True)
-    for image in client.images.list():
-        if any(tag.startswith((REPOSITORY + "/", BASE.partition(":")[0])) for tag in image.tags):
-            client.images.remove(image.id, force=True)
+    ours = (REPOSITORY + "/", BASE.partition(":")[0])  # what was built, then what it was built on
+    for start in ours:
+        for image in client.images.list():
+            if any(tag.startswith(start) for tag in image.tags):
+                # an interrupted build leaves an image without a name, which holds the base
+                with contextlib.suppress(docker.errors.APIError):
+                    client.images.remove(image.id, force=True)
 
 
 def base_archive() -> Path:
