@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from harness.heads.head import Head
 from harness.methods.lvd.descents import BALL_CENTRE, BALL_DEVIATION, LEAST_SPREAD, normalised_projection
 from harness.methods.lvd.expectation import Expectation, Expected
 from harness.methods.lvd.fitting import Place, StartingHead
-from harness.methods.lvd.landmarks import LandmarkNetwork, Landmarks
+from harness.methods.lvd.landmarks import LandmarkNetwork
 from harness.methods.lvd.lessons import heat_maps_of
 from harness.samples import Camera, View
 from harness.training_data import normalise
@@ -46,6 +47,13 @@ class Picture:
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
     camera: Camera
+
+
+class Look(NamedTuple):
+    """Where the sought points are in n crops, in [-1, 1] across each (n, K, 2), and their expected errors (n, K)."""
+
+    points: Tensor
+    spread: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +192,8 @@ class HeadFinder:
 
     def _look(
         self, pictures: Sequence[Picture], squares: Sequence[Square], jitters: Sequence[Jitter] = ((0.0, 0.0, 1.0),)
-    ) -> Landmarks:
-        """The landmarks in the crops, in [-1, 1] of them; the mean over several looks at slightly different crops."""
+    ) -> Look:
+        """The points in the crops; the mean over several looks at slightly different crops."""
         size, looks = self.net.sizes.image, []
         for dx, dy, scale in jitters:
             moved = [Square(s.x + dx * s.side, s.y + dy * s.side, scale * s.side) for s in squares]
@@ -193,9 +201,9 @@ class HeadFinder:
             with torch.inference_mode():
                 found = self.net(crops.to(self.device))
             points = found.points.cpu() * scale + 2 * size / (size - 1) * torch.tensor([dx, dy])
-            looks.append((found.heat_maps.cpu(), points, found.spread.cpu() * scale))
-        heat_maps, places, spread = zip(*looks, strict=True)
-        return Landmarks(heat_maps[0], torch.stack(places).mean(dim=0), torch.stack(spread).mean(dim=0))
+            looks.append((points, found.spread.cpu() * scale))
+        places, spread = zip(*looks, strict=True)
+        return Look(torch.stack(places).mean(dim=0), torch.stack(spread).mean(dim=0))
 
     def _best_square(self, picture: Picture) -> Square:
         """The one in which the landmarks are most certain for the size of the face."""
@@ -204,7 +212,7 @@ class HeadFinder:
         extent = seen.points.std(dim=1).mean(dim=1)
         return squares[int((seen.spread.mean(dim=1) / extent).argmin())]
 
-    def _sightings(self, pictures: Sequence[Picture], squares: Sequence[Square], seen: Landmarks) -> Sightings:
+    def _sightings(self, pictures: Sequence[Picture], squares: Sequence[Square], seen: Look) -> Sightings:
         """The landmarks with the projections of the crops, double precision, pixels of the landmark network's crops."""
         size = self.net.sizes.image
         half = (size - 1) / 2
@@ -213,7 +221,7 @@ class HeadFinder:
             _projection(pictures, squares, size)[None], (seen.points.double()[None] + 1) * half, spread[None]
         )
 
-    def _pose(self, pictures: Sequence[Picture], squares: Sequence[Square], seen: Landmarks) -> Pose:
+    def _pose(self, pictures: Sequence[Picture], squares: Sequence[Square], seen: Look) -> Pose:
         """The head's pose by landmarks; facing the first camera at the scene's centre where these contradict it."""
         sightings = self._sightings(pictures, squares, seen)
         pose, _ = find_pose(self.model, sightings)

@@ -55,13 +55,14 @@ def docker_base(docker_host: str) -> Iterator[str]:
     yield BASE
     for container in client.containers.list(all=True, filters={"label": engine.WORKER_LABEL}):
         container.remove(force=True)
-    ours = (REPOSITORY + "/", BASE.partition(":")[0])  # what was built, then what it was built on
-    for start in ours:
-        for image in client.images.list():
-            if any(tag.startswith(start) for tag in image.tags):
-                # an interrupted build leaves an image without a name, which holds the base
-                with contextlib.suppress(docker.errors.APIError):
-                    client.images.remove(image.id, force=True)
+    ours = (REPOSITORY + "/", BASE.partition(":")[0])
+    images = [image for image in client.images.list() if any(tag.startswith(ours) for tag in image.tags)]
+    for image in sorted(images, key=lambda image: BASE in image.tags):  # what it was built on comes last
+        try:
+            client.images.remove(image.id, force=True)
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # an interrupted build leaves an image without a name that stands on the base
+                raise
 
 
 def base_archive() -> Path:
