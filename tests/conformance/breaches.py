@@ -73,7 +73,8 @@ class PaintsOnItsInput(ByPicture):
 
 class Chance(ByPicture):
     def answer(self, sample):
-        return self.scaled(1 + np.random.default_rng().random() / 100)
+        one = super().answer(sample)  # a draw for each vertex: of a single one, two can agree within what passes
+        return replace(one, vertices=one.vertices + np.random.default_rng().normal(0, 0.5, one.vertices.shape))
 
 
 class Counts(ByPicture):
