@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+ALIKE = {
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_CBWR": "COMPATIBLE",
+}
+"""Environment in which numpy, OpenBLAS, torch and MKL round alike on every x86-64 processor that has AVX2."""
 
 
 def write_all(
@@ -16,7 +26,7 @@ def write_all(
     workers: int,
     progress: Callable[[float], None] | None = None,
 ) -> None:
-    """Calls `write(*job)` for every job.
+    """Calls `write(*job)` for every job; several processes write the same bytes on every x86-64 processor with AVX2.
 
     Args:
         write: a module's function; jobs must be picklable, and their results must not depend on each other.
@@ -31,8 +41,24 @@ def write_all(
             report(done / len(jobs))
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
+    with _rounding_alike(), pool:
         futures = [pool.submit(write, *job) for job in jobs]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             report(done / len(jobs))
+
+
+@contextmanager
+def _rounding_alike() -> Iterator[None]:
+    """Processes that are started meanwhile read ALIKE as they import those libraries, too late to set it in them."""
+    before = {name: os.environ.get(name) for name in ALIKE}
+    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        os.environ.update(ALIKE)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
