@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.markup import escape
 
 from harness import catalogue
@@ -50,8 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     logging.basicConfig(
         level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_time=False, show_path=False)],
+        format="%(levelname)s: %(message)s",
+        handlers=[logging.StreamHandler()],  # one that tqdm knows how to write above its bar
         force=True,
     )
     os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")

@@ -14,6 +14,8 @@ from harness.errors import HarnessError
 from harness.run_folder import RunFolder, condition, in_words
 
 SAME = ("bench", "data", "dataset_version", "data_digest", "samples_digest")
+REASONS = 3
+"""So many are printed of those for which samples failed."""
 LABELS = {"real": "real data", "mirror": "MIRROR: synthetic stand-in, not comparable with published numbers"}
 
 
@@ -34,8 +36,16 @@ def print_runs(folders: Sequence[RunFolder], console: Console | None = None) -> 
         console.print()
     for folder in folders:
         console.print(f"Run: {folder.path}", soft_wrap=True)
-        for note in folder.summary().get("notes", ()):
+        for note in (*folder.summary().get("notes", ()), *_failures(folder)):
             console.print(f"  {escape(note)}", soft_wrap=True, highlight=False)
+
+
+def _failures(folder: RunFolder) -> list[str]:
+    """How many samples failed for which reason, the most frequent first."""
+    reasons = folder.failures().most_common()
+    lines = [f"{count} failed: {reason}" for reason, count in reasons[:REASONS]]
+    rest = sum(count for _, count in reasons[REASONS:])
+    return lines + [f"{rest} failed for {len(reasons) - REASONS} other reasons: see scores.parquet"] * (rest > 0)
 
 
 def _title(protocol_id: str, summary: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,13 @@ class RunFolder:
         """The finished run's summary."""
         summary: dict[str, Any] = read_json(self.path / "summary.json")
         return summary
+
+    def failures(self) -> Counter[str]:
+        """Of the finished run: reason -> how many samples failed for it, under any protocol."""
+        table = pyarrow.parquet.read_table(self.path / "scores.parquet", columns=["sample", "failure", "detail"])
+        rows = table.to_pylist()
+        failed = {(row["sample"], f"{row['failure']}. {row['detail']}") for row in rows if row["failure"]}
+        return Counter(reason for _, reason in sorted(failed))
 
 
 def condition(row: Mapping[str, Any]) -> dict[str, str | int]:

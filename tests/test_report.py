@@ -1,6 +1,7 @@
 """The printed tables never mix kinds of data, versions or protocols, and show failures as such."""
 
 import io
+from collections import Counter
 
 from rich.console import Console
 
@@ -12,7 +13,9 @@ class Summary:
 
     path = "somewhere"
 
-    def __init__(self, method="a", data="real", version="1", protocol_id="aaaa", value=1.0, samples="all", **row):
+    def __init__(
+        self, method="a", data="real", version="1", protocol_id="aaaa", value=1.0, samples="all", failures=(), **row
+    ):
         filled = {"column": "face", "evaluated": 4, "expected": 4, "value_dropping_failures": value, **row}
         self._summary = {
             "bench": "h3ds",
@@ -26,8 +29,13 @@ class Summary:
             "rows": [{"protocol": "p", "protocol_id": protocol_id, "unit": "mm", "value": value, **filled}],
         }
 
+        self._failures = Counter(failures)
+
     def summary(self):
         return self._summary
+
+    def failures(self):
+        return self._failures
 
 
 def printed(*runs):
@@ -54,6 +62,24 @@ def test_failures_show_both_values_and_the_coverage():
     assert "2.50 (1.25)" in text
     assert "3/4" in text
     assert "leaves failed samples out" in text
+
+
+def test_reasons_of_failures_are_named_the_most_frequent_first():
+    reasons = {
+        "no_face. nothing there": 1,
+        "crash. KeyError: [x]": 3,
+        "timeout. 5 s": 2,
+        "missing. a": 1,
+        "missing. b": 1,
+    }
+    lines = printed(Summary(failures=reasons)).splitlines()
+    at = lines.index("Run: somewhere")
+    assert lines[at + 1 : at + 4] == [
+        "  3 failed: crash. KeyError: [x]",
+        "  2 failed: timeout. 5 s",
+        "  1 failed: no_face. nothing there",
+    ]
+    assert lines[at + 4] == "  2 failed for 2 other reasons: see scores.parquet"
 
 
 def test_a_value_that_could_not_be_computed_is_no_number():

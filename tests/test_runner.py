@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import types
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -57,8 +58,10 @@ def test_unit_is_converted(tmp_path):
 
 
 def test_each_failure_keeps_its_row_and_reason(tmp_path):
-    rows = table(go(tmp_path, "Bad"))
+    folder = go(tmp_path, "Bad")
+    rows = table(folder)
     assert [row["failure"] for row in rows] == ["crash", "non_finite", "bad_mesh", "no_face", "crash", None]
+    assert folder.failures() == Counter(f"{row['failure']}. {row['detail']}" for row in rows[:5])
     assert all((row["value"] is None) == (row["failure"] is not None) for row in rows)
     assert "deliberate" in rows[0]["detail"]
     assert all(row["fallback"] is not None for row in rows[:5])

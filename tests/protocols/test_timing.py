@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -191,6 +192,9 @@ class Finished:
 
     def summary(self):
         return json.loads(json.dumps(self.content))
+
+    def failures(self):
+        return Counter()
 
 
 def printed(*runs, width=80):
