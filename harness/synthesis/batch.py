@@ -17,7 +17,11 @@ ALIKE = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "COMPATIBLE",
 }
-"""Environment in which numpy, OpenBLAS, torch and MKL round alike on every x86-64 processor that has AVX2."""
+"""Environment in which numpy, OpenBLAS, torch and MKL round alike on every x86-64 processor that has AVX2.
+
+The features of AVX-512 that numpy has to leave alone go by its old and its new names. MKL is asked for the code that it
+runs on processors of other makers, since its own for AVX2 rounds otherwise on Intel's.
+"""
 
 
 def write_all(
