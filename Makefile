@@ -16,7 +16,7 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 
 # Scores every method on the mirrors and publishes the runs; goes on where it was stopped.
-METHODS := mean_face,lvd,glvd,deca,emoca,smirk,mica,teaser
+METHODS := mean_face,lvd,glvd,deca,emoca,smirk,mica,teaser,kaolrm,paco_mica
 results: .venv/installed-dev
 	for bench in h3ds now faceverse timing; do $(BIN)/python -m harness run -m method=$(METHODS) bench=$$bench data=mirror; done
 	$(BIN)/python -m harness publish runs/*-mirror/*
