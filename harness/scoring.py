@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmark import Benchmark
+from harness.environment import environment
 from harness.errors import HarnessError
 from harness.geometry.backend import Backend, chosen, using
 from harness.protocols.base import Protocol
@@ -51,10 +52,9 @@ def score_samples(
             yield list(samples[i : i + size])
         return
     context = multiprocessing.get_context("spawn")
-    saved = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))  # the processes share the cores already
+    pool = ProcessPoolExecutor(workers, context, _start_process, (benchmark, folder.path, chosen()))
     try:
-        with ProcessPoolExecutor(workers, context, _start_process, (benchmark, folder.path, chosen())) as pool:
+        with environment(dict.fromkeys(THREADS, "1")), pool:  # the processes share the cores already
             futures = {pool.submit(_score_chunk, chunk): chunk for chunk in chunks(samples)}
             try:
                 for future in as_completed(futures):
@@ -68,9 +68,6 @@ def score_samples(
             "a scoring process was ended from outside, perhaps for lack of memory. Scores on disk are kept; give the "
             "command again, with workers=1 if memory is short"
         ) from None
-    finally:
-        for name, value in saved.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 def chunks(samples: Sequence[Sample]) -> list[list[Sample]]:

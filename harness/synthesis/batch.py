@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from typing import Any
 
 import torch
+
+from harness.environment import environment
 
 ALIKE = {
     "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL",
@@ -46,23 +46,8 @@ def write_all(
         return
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=torch.set_num_threads, initargs=(1,))
-    with _rounding_alike(), pool:
+    with environment(ALIKE if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else {}), pool:
         futures = [pool.submit(write, *job) for job in jobs]
         for done, future in enumerate(as_completed(futures), start=1):
             future.result()
             report(done / len(jobs))
-
-
-@contextmanager
-def _rounding_alike() -> Iterator[None]:
-    """Processes that are started meanwhile read ALIKE as they import those libraries, too late to set it in them."""
-    before = {name: os.environ.get(name) for name in ALIKE}
-    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
-        os.environ.update(ALIKE)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
